@@ -1,0 +1,134 @@
+//! All that HTTP asks of a cluster. `node` implements it; tests implement it with a stub.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use query::influxql::ast::Statement;
+use query::result::StatementResult;
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// What the HTTP surface needs to answer.
+pub trait Coordinator: Send + Sync + Debug + 'static {
+    /// Whether a database of this name exists. `/write` asks before it reads the body, as 1.x does.
+    fn database_exists(&self, database: &str) -> bool;
+
+    /// Stores every good line of a body. Returns when a majority of each group concerned has its points on disk and
+    /// its leader has applied them. Parks through elections, up to the write timeout.
+    fn write(&self, request: WriteRequest) -> BoxFuture<'_, Result<(), WriteError>>;
+
+    /// Runs one statement.
+    fn execute(&self, request: ExecuteRequest) -> BoxFuture<'_, Result<StatementResponse, ExecuteError>>;
+
+    /// Whether this node can serve, and if not, why.
+    fn readiness(&self) -> Readiness;
+
+    /// Nodes, groups, leaders, terms, indexes, lag: `GET /admin/v1/cluster`.
+    fn cluster(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>>;
+
+    /// The checksum of every group on every node, each computed at one log index: `POST /admin/v1/checksum`.
+    fn checksum(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>>;
+
+    /// Prometheus text of this node's metrics.
+    fn metrics(&self) -> String;
+}
+
+/// `/write`, after the body was received and inflated.
+#[derive(Debug, Clone)]
+pub struct WriteRequest {
+    /// `db`.
+    pub database: String,
+    /// `rp`; empty is the default policy.
+    pub policy: String,
+    /// `precision`: ns per unit of a line's timestamp (1, 1_000, …, 3_600_000_000_000).
+    pub precision_ns: i64,
+    /// `consistency`, in lower case; empty or one of `any one quorum all`, else the write is refused *after* parsing.
+    pub consistency: String,
+    /// Line protocol.
+    pub body: Bytes,
+}
+
+/// Why not every line was stored. `Display` is the 1.x error text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// 404. Nothing was stored.
+    #[error("database not found: {0:?}")]
+    DatabaseNotFound(String),
+    /// 500 as in 1.x. Nothing was stored.
+    #[error("retention policy not found: {0}")]
+    PolicyNotFound(String),
+    /// 400: every line is bad (the joined texts), or the batch as a whole is. Nothing was stored.
+    #[error("{0}")]
+    Rejected(String),
+    /// 400: the good lines were stored, the others dropped. Starts with `partial write: `.
+    #[error("{0}")]
+    Partial(String),
+    /// 500 `timeout`: not all groups answered within the write timeout. The outcome is unknown; the same body may be
+    /// sent again.
+    #[error("timeout")]
+    Timeout,
+    /// 503: too many bytes in flight. Nothing was stored; send again later.
+    #[error("{0}")]
+    Overloaded(String),
+    /// 500: this node cannot serve (its disk failed, it is stopping). The outcome is unknown.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// One statement with its surroundings.
+#[derive(Debug, Clone)]
+pub struct ExecuteRequest {
+    /// What to run.
+    pub statement: Statement,
+    /// `db`; may be empty.
+    pub database: String,
+    /// `rp`; may be empty.
+    pub policy: String,
+    /// Whether the request came by GET: a statement that changes something is run all the same, with a warning.
+    pub read_only: bool,
+    /// Rows each chunk of a chunked answer holds; `None` when the answer is not chunked.
+    pub chunk_rows: Option<usize>,
+}
+
+/// A statement's answer and how fresh it is.
+#[derive(Debug, Clone, Default)]
+pub struct StatementResponse {
+    /// Series and messages.
+    pub result: StatementResult,
+    /// Set when some group had no quorum and answered from what it had: how long ago it was last known to be current.
+    pub stale: Option<Duration>,
+    /// Groups that could not answer at all and are missing from the result.
+    pub missing_groups: Vec<u32>,
+}
+
+/// Why a statement has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecuteError {
+    /// The statement is wrong or refused, as in 1.x: HTTP 200 with the text in the result.
+    #[error("{0}")]
+    Statement(String),
+    /// HTTP 503: a group has no quorum, or no replica answered in time.
+    #[error("{0}")]
+    Unavailable(String),
+    /// HTTP 422: a limit on memory, buckets, series or time was exceeded.
+    #[error("{0}")]
+    LimitExceeded(String),
+    /// HTTP 500: a replica is damaged or stopping.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// An admin call that failed; HTTP 503 with the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AdminError(pub String);
+
+/// The answer of `/readyz` and `/startupz`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Recovery of all local groups is over.
+    pub started: bool,
+    /// Requests are welcome.
+    pub ready: bool,
+    /// What is missing, one line each.
+    pub reasons: Vec<String>,
+}

@@ -1,0 +1,169 @@
+//! The catalog: databases, retention policies, field types, nodes, slots. The whole state of the meta group.
+//!
+//! It changes only by [`Catalog::apply`], which is a function of (catalog, command): no clock, no randomness, no
+//! configuration. Every node holds a copy and reads it without asking anybody.
+
+mod command;
+mod database;
+mod fields;
+mod policy;
+
+pub use command::{CatalogCommand, CatalogError, PolicyChange, PolicySpec};
+pub use fields::{FieldDef, FieldTable, Measurement, NewField};
+pub use policy::{RetentionPolicy, default_shard_duration_ns};
+
+use crate::id::{DatabaseId, GroupId, NodeId, RetentionPolicyId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Name of the policy that CREATE DATABASE makes when it names none.
+pub const AUTOGEN: &str = "autogen";
+
+/// Everything the cluster agrees on besides points.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalog {
+    /// Set once by [`CatalogCommand::Bootstrap`]; empty before.
+    pub cluster: String,
+    /// Counts applied commands; equal on all replicas at the same log index.
+    pub version: u64,
+    /// In order of creation, which is the order of SHOW DATABASES.
+    pub databases: Vec<Arc<Database>>,
+    /// Nodes that are or were members, with their addresses.
+    pub nodes: BTreeMap<NodeId, NodeInfo>,
+    /// Slot → group, `placement::SLOTS` entries once bootstrapped.
+    pub slots: Arc<[GroupId]>,
+    /// Next database id.
+    pub next_database: u32,
+    /// Next retention policy id.
+    pub next_policy: u32,
+}
+
+/// A node as its peers and its operators see it. Addresses are `host:port` with DNS names where there are some.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeInfo {
+    /// gRPC address for peers.
+    pub peer_addr: String,
+    /// InfluxDB API address for clients.
+    pub http_addr: String,
+    /// Admin API address.
+    pub admin_addr: String,
+    /// The uuid of the volume that this id belongs to; another volume under the same name is another node.
+    pub volume: String,
+}
+
+/// A database with its policies and field types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Database {
+    /// Never reused, also not after a drop.
+    pub id: DatabaseId,
+    /// As given by CREATE DATABASE.
+    pub name: Arc<str>,
+    /// In order of creation.
+    pub policies: Vec<RetentionPolicy>,
+    /// The policy of writes and queries that name none; gone when that policy was dropped.
+    pub default_policy: Option<RetentionPolicyId>,
+    /// Measurement → field → id and type.
+    pub fields: FieldTable,
+}
+
+impl Catalog {
+    /// Applies one command. On `Err` the catalog is as before, except for `version`, which always counts.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogError`], whose text is what InfluxDB 1.x answers.
+    pub fn apply(&mut self, command: &CatalogCommand) -> Result<(), CatalogError> {
+        self.version += 1;
+        match command {
+            CatalogCommand::Bootstrap { cluster, nodes, slots } => self.bootstrap(cluster, nodes, slots),
+            CatalogCommand::PutNode { id, info } => {
+                self.nodes.insert(*id, info.clone());
+                Ok(())
+            }
+            CatalogCommand::RemoveNode { id } => {
+                self.nodes.remove(id);
+                Ok(())
+            }
+            CatalogCommand::CreateDatabase { name, policy } => self.create_database(name, policy),
+            CatalogCommand::DropDatabase { name } => {
+                self.databases.retain(|d| *d.name != **name);
+                Ok(())
+            }
+            CatalogCommand::CreateRetentionPolicy { database, spec, make_default } => {
+                self.create_policy(database, spec, *make_default)
+            }
+            CatalogCommand::AlterRetentionPolicy { database, policy, change } => {
+                self.alter_policy(database, policy, change)
+            }
+            CatalogCommand::DropRetentionPolicy { database, policy } => {
+                self.drop_policy(database, policy);
+                Ok(())
+            }
+            CatalogCommand::RegisterFields { database, fields } => self.register_fields(*database, fields),
+        }
+    }
+
+    /// The database of this name.
+    pub fn database(&self, name: &str) -> Option<&Arc<Database>> {
+        self.databases.iter().find(|d| &*d.name == name)
+    }
+
+    /// The database with this id.
+    pub fn database_by_id(&self, id: DatabaseId) -> Option<&Arc<Database>> {
+        self.databases.iter().find(|d| d.id == id)
+    }
+
+    /// Number of data groups, 0 before the bootstrap.
+    pub fn data_groups(&self) -> u32 {
+        self.slots.iter().map(|g| g.0).max().unwrap_or(0)
+    }
+
+    fn bootstrap(
+        &mut self,
+        cluster: &str,
+        nodes: &[(NodeId, NodeInfo)],
+        slots: &Arc<[GroupId]>,
+    ) -> Result<(), CatalogError> {
+        if self.cluster == cluster {
+            return Ok(());
+        }
+        if !self.cluster.is_empty() {
+            return Err(CatalogError::AlreadyBootstrapped { cluster: self.cluster.clone() });
+        }
+        cluster.clone_into(&mut self.cluster);
+        self.nodes = nodes.iter().cloned().collect();
+        self.slots = Arc::clone(slots);
+        Ok(())
+    }
+
+    /// A copy-on-write handle to a database for a change.
+    fn database_mut(&mut self, name: &str) -> Result<&mut Database, CatalogError> {
+        self.databases
+            .iter_mut()
+            .find(|d| &*d.name == name)
+            .map(Arc::make_mut)
+            .ok_or_else(|| CatalogError::DatabaseNotFound { name: name.to_owned() })
+    }
+}
+
+impl Database {
+    /// The policy of this name.
+    pub fn policy(&self, name: &str) -> Option<&RetentionPolicy> {
+        self.policies.iter().find(|p| &*p.name == name)
+    }
+
+    /// The default policy.
+    pub fn default_policy(&self) -> Option<&RetentionPolicy> {
+        self.policies.iter().find(|p| Some(p.id) == self.default_policy)
+    }
+
+    /// The policy a write to `name` goes to: the default one for `""`; for `default` where only another default
+    /// exists, that one. InfluxDB 1.x answers 500 in the last case and Heapster loses every point.
+    pub fn policy_for_write(&self, name: &str) -> Option<&RetentionPolicy> {
+        match self.policy(name) {
+            Some(policy) => Some(policy),
+            None if name.is_empty() || name == "default" => self.default_policy(),
+            None => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The commands that change the catalog, and why one may be refused.
+
+use super::{FieldDef, NewField, NodeInfo};
+use crate::id::{DatabaseId, GroupId, NodeId};
+use crate::value::FieldType;
+use std::sync::Arc;
+
+/// One change of the catalog, as it stands in the meta group's log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CatalogCommand {
+    /// The first command of a cluster; a second one with the same uuid does nothing.
+    Bootstrap {
+        /// The cluster's uuid.
+        cluster: String,
+        /// The founding members.
+        nodes: Vec<(NodeId, NodeInfo)>,
+        /// Slot → group.
+        slots: Arc<[GroupId]>,
+    },
+    /// Adds a node or changes its addresses.
+    PutNode {
+        /// The node.
+        id: NodeId,
+        /// Its addresses.
+        info: NodeInfo,
+    },
+    /// Forgets a node. Its id is never given out again.
+    RemoveNode {
+        /// The node.
+        id: NodeId,
+    },
+    /// CREATE DATABASE.
+    CreateDatabase {
+        /// The database.
+        name: String,
+        /// What WITH said.
+        policy: PolicySpec,
+    },
+    /// DROP DATABASE; an unknown name is no error.
+    DropDatabase {
+        /// The database.
+        name: String,
+    },
+    /// CREATE RETENTION POLICY.
+    CreateRetentionPolicy {
+        /// The database.
+        database: String,
+        /// The policy; its name is given.
+        spec: PolicySpec,
+        /// DEFAULT was said.
+        make_default: bool,
+    },
+    /// ALTER RETENTION POLICY.
+    AlterRetentionPolicy {
+        /// The database.
+        database: String,
+        /// The policy.
+        policy: String,
+        /// What changes.
+        change: PolicyChange,
+    },
+    /// DROP RETENTION POLICY; an unknown name is no error.
+    DropRetentionPolicy {
+        /// The database.
+        database: String,
+        /// The policy.
+        policy: String,
+    },
+    /// Fixes the types of new fields. The first writer of a field wins; a later type for it is ignored here and
+    /// shows as a conflict to the one that asked, who reads the table back.
+    RegisterFields {
+        /// The database.
+        database: DatabaseId,
+        /// The fields.
+        fields: Vec<NewField>,
+    },
+}
+
+/// What CREATE DATABASE … WITH and CREATE RETENTION POLICY say; `None` is "not said".
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicySpec {
+    /// NAME.
+    pub name: Option<String>,
+    /// DURATION in ns, 0 is infinite.
+    pub duration_ns: Option<i64>,
+    /// REPLICATION: kept and shown, nothing else (replicas are the cluster's affair).
+    pub replication: Option<u32>,
+    /// SHARD DURATION in ns, 0 is "as the duration suggests".
+    pub shard_duration_ns: Option<i64>,
+}
+
+/// What ALTER RETENTION POLICY changes; `None` stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicyChange {
+    /// DURATION in ns, 0 is infinite.
+    pub duration_ns: Option<i64>,
+    /// REPLICATION.
+    pub replication: Option<u32>,
+    /// SHARD DURATION in ns.
+    pub shard_duration_ns: Option<i64>,
+    /// DEFAULT was said.
+    pub make_default: bool,
+}
+
+/// Why a catalog command was refused; the texts are InfluxDB 1.x's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// No such database.
+    #[error("database not found: {name}")]
+    DatabaseNotFound {
+        /// As asked for.
+        name: String,
+    },
+    /// No such retention policy.
+    #[error("retention policy not found: {name}")]
+    PolicyNotFound {
+        /// As asked for.
+        name: String,
+    },
+    /// CREATE DATABASE … WITH on a database whose default policy differs.
+    #[error("retention policy conflicts with an existing policy")]
+    PolicyConflict,
+    /// CREATE RETENTION POLICY with a known name and another specification.
+    #[error("retention policy already exists")]
+    PolicyExists,
+    /// Below one hour.
+    #[error("retention policy duration must be at least 1h0m0s")]
+    DurationTooShort,
+    /// The shard duration is longer than the duration.
+    #[error("retention policy duration must be greater than the shard duration")]
+    ShardDurationTooLong,
+    /// Empty, `.`, `..`, or with a character that is a slash, a backslash or not printable.
+    #[error("invalid name")]
+    InvalidName,
+    /// Longer than `limits::NAME_BYTES_MAX`.
+    #[error("name too long")]
+    NameTooLong,
+    /// A second cluster tried to found itself here.
+    #[error("already a member of cluster {cluster}")]
+    AlreadyBootstrapped {
+        /// The cluster this catalog belongs to.
+        cluster: String,
+    },
+}
+
+impl NewField {
+    /// Whether `existing` settles this field with the wished type.
+    pub fn agrees_with(&self, existing: FieldDef) -> bool {
+        existing.field_type == self.field_type
+    }
+}
+
+impl From<(Arc<str>, Arc<str>, FieldType)> for NewField {
+    fn from((measurement, field, field_type): (Arc<str>, Arc<str>, FieldType)) -> Self {
+        Self { measurement, field, field_type }
+    }
+}

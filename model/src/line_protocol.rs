@@ -1,0 +1,1 @@
+//! Line protocol: bytes → lines with canonical series keys.
