@@ -9,8 +9,9 @@ use std::time::Duration;
 
 /// What the HTTP surface needs to answer.
 pub trait Coordinator: Send + Sync + Debug + 'static {
-    /// Whether a database of this name exists. `/write` asks before it reads the body, as 1.x does.
-    fn database_exists(&self, database: &str) -> bool;
+    /// Whether a database of this name exists. `/write` asks before it reads the body, as 1.x does. Waits for the
+    /// catalog to be current only when this node does not know the database.
+    fn database_exists<'a>(&'a self, database: &'a str) -> BoxFuture<'a, bool>;
 
     /// Stores every good line of a body. Returns when a majority of each group concerned has its points on disk and
     /// its leader has applied them. Parks through elections, up to the write timeout.
