@@ -29,17 +29,8 @@ impl SeriesKey {
     /// The unescaped measurement and tags, as text for reading (U+FFFD for bytes that are not UTF-8).
     pub fn parse(&self) -> SeriesParts {
         let measurement_end = measurement_len(&self.0);
-        let measurement = text(&unescape(&self.0[..measurement_end], b",= \""));
-        let mut tags = Vec::new();
-        let mut rest = &self.0[measurement_end..];
-        while let Some(after) = rest.strip_prefix(b",") {
-            let end = unescaped(after, b',').unwrap_or(after.len());
-            let pair = &after[..end];
-            if let Some(eq) = unescaped(pair, b'=') {
-                tags.push((text(&unescape(&pair[..eq], b",= ")), text(&unescape(&pair[eq + 1..], b",= "))));
-            }
-            rest = &after[end..];
-        }
+        let measurement = text(&unescape(&self.0[..measurement_end], b", "));
+        let tags = tags(&self.0[measurement_end..]).map(|(tag, value)| (text(&tag), text(&value))).collect();
         SeriesParts { measurement, tags }
     }
 }
@@ -58,9 +49,30 @@ pub fn measurement_len(key: &[u8]) -> usize {
     unescaped(key, b',').unwrap_or(key.len())
 }
 
-/// Bytes shown as text: what is not UTF-8 becomes U+FFFD.
+/// The unescaped tags in what follows the measurement of a canonical key, `,tag=value,tag=value`.
+pub fn tags(rest: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    let mut rest = rest;
+    std::iter::from_fn(move || {
+        let after = rest.strip_prefix(b",")?;
+        let end = unescaped(after, b',').unwrap_or(after.len());
+        let pair = &after[..end];
+        let equals = unescaped(pair, b'=')?;
+        rest = &after[end..];
+        Some((unescape(&pair[..equals], b",= "), unescape(&pair[equals + 1..], b",= ")))
+    })
+}
+
+/// Bytes shown as text: each byte that is not UTF-8 becomes U+FFFD, as Go shows it.
 pub fn text(bytes: &[u8]) -> Arc<str> {
-    Arc::from(String::from_utf8_lossy(bytes).as_ref())
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Arc::from(text);
+    }
+    let mut text = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Arc::from(text)
 }
 
 /// Appends `part`, with a backslash before each of the `special` bytes.
@@ -115,5 +127,16 @@ mod tests {
         let key = SeriesKey::from_parts(br"a\b", &[]);
         assert_eq!(&*key.0, br"a\b");
         assert_eq!(&*key.parse().measurement, r"a\b");
+    }
+
+    #[test]
+    fn a_measurement_escapes_only_commas_and_spaces() {
+        let key = SeriesKey::from_parts(br#"a\=b\"c"#, &[]);
+        assert_eq!(&*key.parse().measurement, r#"a\=b\"c"#);
+    }
+
+    #[test]
+    fn every_byte_that_is_not_utf8_shows() {
+        assert_eq!(&*text(b"a\xe2\x82b\xff"), "a\u{fffd}\u{fffd}b\u{fffd}");
     }
 }
