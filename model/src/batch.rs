@@ -386,7 +386,9 @@ mod tests {
             let mut writer = BatchWriter::new(header());
             writer.add_series(b"a,x=1");
             writer.add_series(b"b");
-            rows.iter().for_each(|row| writer.push(row));
+            for row in &rows {
+                writer.push(row);
+            }
             let mut bytes = Vec::new();
             writer.finish(&mut bytes);
             let reader = BatchReader::new(&bytes).unwrap();

@@ -25,11 +25,14 @@ pub(super) struct TagSpan {
     start: usize,
     equals: usize,
     end: usize,
+    /// Whether the key holds an escape, which is rare and not worth another look at each key.
+    escaped_key: bool,
 }
 
 impl TagSpan {
     fn key<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
-        escape::tag(&line[self.start..self.equals])
+        let raw = &line[self.start..self.equals];
+        if self.escaped_key { escape::tag(raw) } else { Cow::Borrowed(raw) }
     }
 
     fn value<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
@@ -90,10 +93,12 @@ fn split(line: &[u8], tags: &mut Vec<TagSpan>) -> Result<(usize, usize), Reason>
     let mut measurement_end = 0;
     // Where the part began, and for a value also where its key did.
     let (mut start, mut key_start) = (0, 0);
+    let mut escaped_key = false;
     for i in memchr3_iter(b'=', b',', b' ', line) {
         let byte = line[i];
         let first = i == start;
         if !first && line[i - 1] == b'\\' {
+            escaped_key |= part == Part::TagKey;
             continue;
         }
         match part {
@@ -119,7 +124,8 @@ fn split(line: &[u8], tags: &mut Vec<TagSpan>) -> Result<(usize, usize), Reason>
                 b'=' => return Err(Reason::InvalidTagFormat),
                 _ if first => return Err(Reason::MissingTagValue),
                 _ => {
-                    tags.push(TagSpan { start: key_start, equals: start - 1, end: i });
+                    tags.push(TagSpan { start: key_start, equals: start - 1, end: i, escaped_key });
+                    escaped_key = false;
                     if byte == b' ' {
                         return Ok((measurement_end, i));
                     }
