@@ -6,5 +6,10 @@
 //!
 //! Everything here is pure and synchronous: no I/O, no async, no wall clock (`now` is given), no knowledge of nodes.
 
+pub mod condition;
+pub mod error;
 pub mod influxql;
+pub mod math;
 pub mod result;
+
+pub use error::QueryError;
