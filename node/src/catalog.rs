@@ -1,0 +1,118 @@
+//! Changes of the catalog: proposed to the meta group, then carried to the data groups where points must go too.
+
+use crate::coordinator::{NodeCoordinator, submit_error};
+use api::coordinator::{ExecuteError, WriteError};
+use futures::future::try_join_all;
+use model::catalog::{CatalogCommand, CatalogError, Database};
+use model::{DatabaseId, GroupId, RetentionPolicyId};
+use raft::SubmitError;
+use tokio::time::Instant;
+
+/// Why the catalog did not change.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeError {
+    /// The catalog refused it; 1.x's text.
+    #[error("{0}")]
+    Refused(String),
+    /// The meta group did not answer.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// This node has no replica of a group it should have.
+    #[error("no replica of group {0} on this node")]
+    NoGroup(GroupId),
+    /// The meta group's answer is not one.
+    #[error("meta group answered with a damaged reply")]
+    Reply,
+}
+
+impl ChangeError {
+    /// As the answer to a write. A refusal can only mean that the database is gone.
+    pub(crate) fn into_write_error(self, database: &str) -> WriteError {
+        match self {
+            Self::Refused(_) => WriteError::DatabaseNotFound(database.to_owned()),
+            Self::Submit(error) => submit_error(error),
+            Self::NoGroup(_) | Self::Reply => WriteError::Internal(self.to_string()),
+        }
+    }
+}
+
+impl From<ChangeError> for ExecuteError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Refused(text) => Self::Statement(text),
+            ChangeError::Submit(SubmitError::Timeout { .. } | SubmitError::Overloaded { .. }) => {
+                Self::Unavailable(error.to_string())
+            }
+            ChangeError::Submit(_) | ChangeError::NoGroup(_) | ChangeError::Reply => {
+                Self::Internal(error.to_string())
+            }
+        }
+    }
+}
+
+impl NodeCoordinator {
+    /// Applies one command to the catalog and waits until this node has it too.
+    pub(crate) async fn change_catalog(
+        &self,
+        command: &CatalogCommand,
+        deadline: Instant,
+    ) -> Result<(), ChangeError> {
+        let meta = self.host.group(GroupId::META).ok_or(ChangeError::NoGroup(GroupId::META))?;
+        let reply = meta.submit(raft::command::catalog(command), deadline).await?;
+        let answer: Result<(), CatalogError> = raft::command::catalog_reply(&reply).ok_or(ChangeError::Reply)?;
+        // The leader has applied it; a follower that asked may not have yet, and its next step reads its own copy.
+        if let Err(error) = meta.read_barrier(deadline).await {
+            tracing::debug!(%error, "catalog change is not visible here yet");
+        }
+        answer.map_err(|error| ChangeError::Refused(error.to_string()))
+    }
+
+    /// Runs a DDL statement's command, and removes the points of what it dropped.
+    pub(crate) async fn run_ddl(&self, command: CatalogCommand, deadline: Instant) -> Result<(), ChangeError> {
+        let dropped = match &command {
+            CatalogCommand::DropDatabase { name } => {
+                let catalog = self.catalog_with(name, deadline).await;
+                catalog.database(name).map(|d| Dropped::Database(d.id, policy_ids(d)))
+            }
+            CatalogCommand::DropRetentionPolicy { database, policy } => {
+                let catalog = self.catalog_with(database, deadline).await;
+                let policy = catalog.database(database).and_then(|d| d.policy(policy).map(|p| p.id));
+                policy.map(Dropped::Policy)
+            }
+            CatalogCommand::Bootstrap { .. }
+            | CatalogCommand::PutNode { .. }
+            | CatalogCommand::RemoveNode { .. }
+            | CatalogCommand::CreateDatabase { .. }
+            | CatalogCommand::CreateRetentionPolicy { .. }
+            | CatalogCommand::AlterRetentionPolicy { .. }
+            | CatalogCommand::RegisterFields { .. } => None,
+        };
+        self.change_catalog(&command, deadline).await?;
+        match dropped {
+            Some(dropped) => self.drop_points(&dropped, deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn drop_points(&self, dropped: &Dropped, deadline: Instant) -> Result<(), ChangeError> {
+        let groups = self.host.groups().into_iter().filter(|g| !g.id().is_meta());
+        let submissions = groups.map(|group| async move {
+            let command = match dropped {
+                Dropped::Database(id, policies) => raft::command::drop_database(*id, policies),
+                Dropped::Policy(id) => raft::command::drop_policy(*id),
+            };
+            group.submit(command, deadline).await
+        });
+        try_join_all(submissions).await?;
+        Ok(())
+    }
+}
+
+enum Dropped {
+    Database(DatabaseId, Vec<RetentionPolicyId>),
+    Policy(RetentionPolicyId),
+}
+
+fn policy_ids(database: &Database) -> Vec<RetentionPolicyId> {
+    database.policies.iter().map(|p| p.id).collect()
+}

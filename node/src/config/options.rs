@@ -1,0 +1,210 @@
+//! The table of every option: name, type, default, bounds, and what it trades. The structs, the loader, the printed
+//! reference and the names of the environment variables all come from this one declaration.
+//!
+//! A new option must say why it is not a constant.
+
+use super::ConfigError;
+use super::load::Texts;
+use super::value::{ByteSize, LogFormat, OptionValue};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One `[section]` of the file.
+#[derive(Debug)]
+pub(super) struct SectionSpec {
+    pub(super) name: &'static str,
+    pub(super) doc: &'static [&'static str],
+    pub(super) options: &'static [OptionSpec],
+}
+
+/// One key of a section.
+#[derive(Debug)]
+pub(super) struct OptionSpec {
+    pub(super) key: &'static str,
+    pub(super) doc: &'static [&'static str],
+    /// Text, as an environment variable would hold it.
+    pub(super) default: &'static str,
+    /// Smallest and largest value, both allowed.
+    pub(super) bounds: Option<(&'static str, &'static str)>,
+}
+
+macro_rules! bounds {
+    () => {
+        None
+    };
+    ($min:literal, $max:literal) => {
+        Some(($min, $max))
+    };
+}
+
+macro_rules! options {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        [$section:ident] $Struct:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $key:ident: $type:ty = $default:literal $(in $min:literal ..= $max:literal)?;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub struct $Struct {
+                $(
+                    $(#[doc = $doc])+
+                    #[doc = concat!("\n\nDefault `", $default, "`" $(, ", at least `", $min, "`, at most `", $max, "`")?, ".")]
+                    pub $key: $type,
+                )+
+            }
+        )+
+
+        /// The checked configuration of one node: every value is within its bounds and they fit each other.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $(
+                #[doc = concat!("`[", stringify!($section), "]`")]
+                pub $section: $Struct,
+            )+
+        }
+
+        pub(super) static SECTIONS: &[SectionSpec] = &[$(
+            SectionSpec {
+                name: stringify!($section),
+                doc: &[$($section_doc),+],
+                options: &[$(
+                    OptionSpec {
+                        key: stringify!($key),
+                        doc: &[$($doc),+],
+                        default: $default,
+                        bounds: bounds!($($min, $max)?),
+                    }
+                ),+],
+            }
+        ),+];
+
+        impl Config {
+            /// Reads every option's text and checks its bounds; how they fit each other is `validate`'s business.
+            pub(super) fn from_texts(texts: &Texts) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $($section: $Struct {
+                        $($key: texts.read::<$type>(stringify!($section), stringify!($key))?,)+
+                    },)+
+                })
+            }
+
+            /// Every value as TOML, in the order of the table.
+            pub(super) fn values(&self) -> Vec<String> {
+                vec![$($(OptionValue::toml(&self.$section.$key),)+)+]
+            }
+        }
+    };
+}
+
+options! {
+    /// Who this node is: where its files are, where it listens, and how others reach it.
+    [node] NodeConfig {
+        /// The directory of this node's files: identity, Raft logs, one database for each group. Nobody else may use it.
+        data_dir: PathBuf = "/var/lib/steadfast";
+        /// Where the InfluxDB 1.x HTTP API listens. `0.0.0.0:8086` takes requests from everywhere.
+        http_addr: SocketAddr = "127.0.0.1:8086";
+        /// Where the admin API, the metrics and the probes listen. Who reaches it can change the cluster.
+        admin_addr: SocketAddr = "127.0.0.1:8083";
+        /// Where the other nodes connect. Must be reachable by them, and by nobody else.
+        peer_addr: SocketAddr = "127.0.0.1:8088";
+        /// `name:port` under which clients reach the HTTP API. Empty: the listening address.
+        advertise_http: String = "";
+        /// `name:port` under which operators reach the admin API. Empty: the listening address.
+        advertise_admin: String = "";
+        /// `name:port` under which the other nodes reach this one. It goes into the membership and must stay the same for
+        /// ever: a DNS name, not an address that changes. Empty: the listening address.
+        advertise_peer: String = "";
+        /// `advertise_peer` of every founding node, this one included, the same list on all of them. Used once, when all of
+        /// them are blank. Empty: this node is a cluster of its own.
+        peers: Vec<String> = "";
+    }
+
+    /// What the node writes to standard error.
+    [log] LogConfig {
+        /// `human` for people, `json` for collectors.
+        format: LogFormat = "human";
+        /// A level (error, warn, info, debug, trace) or directives such as `info,raft=debug`. More is slower.
+        level: String = "info";
+    }
+
+    /// How the groups agree.
+    [raft] RaftConfig {
+        /// Data groups of the cluster; fixed when it is founded. More spread writes over more cores and nodes, but each costs
+        /// memory, files and heartbeats.
+        groups: u32 = "8" in "1" ..= "64";
+        /// Pause between a leader's heartbeats. Shorter finds a dead leader sooner and costs messages.
+        heartbeat: Duration = "250ms" in "20ms" ..= "10s";
+        /// A follower that hears nothing for a random time between `election_min` and `election_max` stands for election.
+        /// Shorter heals sooner; too short, and a slow disk or a pause costs an election.
+        election_min: Duration = "1500ms" in "100ms" ..= "60s";
+        /// See `election_min`. The wider the span, the rarer are split votes.
+        election_max: Duration = "3s" in "150ms" ..= "120s";
+        /// Bytes of log after which a group flushes and takes a snapshot. Less bounds the replay after a crash, more saves
+        /// disk writes.
+        snapshot_log_bytes: ByteSize = "64MiB" in "64KiB" ..= "4GiB";
+        /// Time after which a group with any new entries takes a snapshot.
+        snapshot_interval: Duration = "10m" in "1s" ..= "24h";
+        /// Log entries a group keeps behind its snapshot. A node that was away for less is caught up from the log; one
+        /// that was away for longer needs a whole snapshot.
+        log_kept_after_snapshot: u64 = "10000" in "0" ..= "10000000";
+        /// Bytes a second a node sends to another one while it transfers snapshots. Slower heals later, faster takes disk and
+        /// network from the traffic. 0B: no limit.
+        snapshot_rate: ByteSize = "64MiB" in "0B" ..= "100GiB";
+    }
+
+    /// What `/write` may cost.
+    [write] WriteConfig {
+        /// How long a write is held while a group has no leader, before it is answered with an error. A collector drops what
+        /// it gets an error for.
+        timeout: Duration = "10s" in "100ms" ..= "5m";
+        /// Bytes of write bodies in work at once on this node. Above it, writes are answered 503.
+        inflight_bytes: ByteSize = "256MiB" in "1MiB" ..= "64GiB";
+        /// Bytes of one body as it arrives. Above it, the answer is 413.
+        body_bytes: ByteSize = "25MB" in "1KiB" ..= "25MB";
+        /// Bytes of one body after gzip was inflated. Above it, the answer is 413.
+        inflated_bytes: ByteSize = "250MB" in "1KiB" ..= "250MB";
+    }
+
+    /// What a query may cost. One bad query must not take a node down.
+    [query] QueryConfig {
+        /// After this long a query is stopped with an error.
+        timeout: Duration = "30s" in "100ms" ..= "1h";
+        /// Bytes of memory one query may hold.
+        memory_per_query: ByteSize = "256MiB" in "1MiB" ..= "64GiB";
+        /// Bytes of memory all queries of this node may hold together.
+        memory_total: ByteSize = "1GiB" in "1MiB" ..= "256GiB";
+        /// Queries at work at once on this node; others wait for their turn, up to `timeout`.
+        max_concurrent: usize = "16" in "1" ..= "1024";
+        /// Time windows (`GROUP BY time`) of one statement.
+        max_buckets: u64 = "500000" in "1" ..= "1000000000";
+        /// Series one statement may read.
+        max_series: u64 = "200000" in "1" ..= "1000000000";
+        /// Whether a SELECT or SHOW is answered from what this node has, marked as stale, while a group has no quorum.
+        /// false: such a query gets an error.
+        stale_reads: bool = "true";
+    }
+
+    /// What the databases of the groups may use.
+    [storage] StorageConfig {
+        /// Bytes of decompressed blocks kept in memory, shared by all groups. More makes repeated queries faster.
+        block_cache: ByteSize = "256MiB" in "8MiB" ..= "256GiB";
+        /// Bytes one group collects in memory before it flushes. More makes fewer, larger files.
+        write_buffer: ByteSize = "32MiB" in "1MiB" ..= "1GiB";
+    }
+
+    /// Limits of the HTTP servers.
+    [http] HttpConfig {
+        /// Open connections. Above it, new ones wait to be accepted.
+        max_connections: usize = "4096" in "16" ..= "100000";
+        /// How long a client may take to send the head of a request.
+        header_timeout: Duration = "30s" in "1s" ..= "10m";
+        /// How long a client may take to send the body of a request.
+        body_timeout: Duration = "60s" in "1s" ..= "1h";
+    }
+}

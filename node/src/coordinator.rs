@@ -1,0 +1,99 @@
+//! What the HTTP surface asks of this node. Delegates, decides nothing: `write.rs` stores, `query.rs` reads,
+//! `catalog.rs` changes the catalog, `admin.rs` tells about the cluster.
+
+use crate::metrics::NodeMetrics;
+use api::coordinator::{
+    AdminError, ExecuteError, ExecuteRequest, Readiness, StatementResponse, WriteError, WriteRequest,
+};
+use futures::future::BoxFuture;
+use model::{Clock, GroupId};
+use raft::{RaftHost, SubmitError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use storage::ShardStore;
+use tokio::time::Instant;
+
+/// Soft limits of requests, from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// How long a write is parked at most.
+    pub write_timeout: Duration,
+    /// How long a statement may run.
+    pub query_timeout: Duration,
+    /// How long a statement waits for a group without a leader before it reads what is there.
+    pub barrier_timeout: Duration,
+    /// Whether a group without quorum may answer with what it has.
+    pub stale_reads: bool,
+    /// Per query: memory, buckets, series.
+    pub query: query::QueryLimits,
+}
+
+/// This node's implementation of [`api::Coordinator`].
+#[derive(Debug)]
+pub struct NodeCoordinator {
+    pub(crate) host: Arc<RaftHost>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: RequestLimits,
+    pub(crate) metrics: NodeMetrics,
+    /// Statements that run at once; more of them wait.
+    pub(crate) query_slots: tokio::sync::Semaphore,
+}
+
+impl NodeCoordinator {
+    /// A coordinator over running groups. `query_slots` statements run at once.
+    pub fn new(host: Arc<RaftHost>, clock: Arc<dyn Clock>, limits: RequestLimits, query_slots: usize) -> Self {
+        let query_slots = tokio::sync::Semaphore::new(query_slots.max(1));
+        Self { host, clock, limits, metrics: NodeMetrics::default(), query_slots }
+    }
+
+    /// The local replicas of the data groups.
+    pub(crate) fn stores(&self) -> BTreeMap<GroupId, Arc<ShardStore>> {
+        let groups = self.host.groups().into_iter();
+        groups.filter_map(|group| Some((group.id(), group.data_store()?))).collect()
+    }
+}
+
+/// What a failed submission means to a client.
+pub(crate) fn submit_error(error: SubmitError) -> WriteError {
+    match error {
+        SubmitError::Timeout { .. } => WriteError::Timeout,
+        SubmitError::Overloaded { .. } => WriteError::Overloaded(error.to_string()),
+        SubmitError::Stopped | SubmitError::Storage(_) | SubmitError::TooLarge { .. } => {
+            WriteError::Internal(error.to_string())
+        }
+    }
+}
+
+impl api::Coordinator for NodeCoordinator {
+    fn database_exists<'a>(&'a self, database: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let deadline = Instant::now() + self.limits.barrier_timeout;
+            self.catalog_with(database, deadline).await.database(database).is_some()
+        })
+    }
+
+    fn write(&self, request: WriteRequest) -> BoxFuture<'_, Result<(), WriteError>> {
+        Box::pin(self.write_lines(request))
+    }
+
+    fn execute(&self, request: ExecuteRequest) -> BoxFuture<'_, Result<StatementResponse, ExecuteError>> {
+        Box::pin(self.execute_statement(request))
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.tell_readiness()
+    }
+
+    fn cluster(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {
+        Box::pin(async move { Ok(self.tell_cluster()) })
+    }
+
+    fn checksum(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {
+        Box::pin(self.compare_checksums())
+    }
+
+    fn metrics(&self) -> String {
+        self.render_metrics()
+    }
+}

@@ -1,0 +1,189 @@
+//! Who this volume is: volume uuid, and once founded or joined, cluster uuid and node id. Written once.
+//!
+//! The file `identity.toml` is the only thing that says a volume belongs to a cluster. A volume without it is blank and
+//! is never taken for a member that came back: its node would promise again what it has forgotten.
+
+use model::NodeId;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const VOLUME_FILE: &str = "volume";
+const IDENTITY_FILE: &str = "identity.toml";
+
+/// A member of the founding set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Founder {
+    /// Its node id.
+    pub(crate) id: u64,
+    /// Its peer address, `host:port`.
+    pub(crate) peer_addr: String,
+    /// The uuid of its volume when the cluster was founded.
+    pub(crate) volume: String,
+}
+
+/// How the cluster began. The same bytes on every founding member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FoundingRecord {
+    /// The cluster's uuid.
+    pub(crate) cluster: String,
+    /// Number of data groups.
+    pub(crate) groups: u32,
+    /// The founding members, ids from 1.
+    pub(crate) founders: Vec<Founder>,
+}
+
+/// What a volume that belongs to a cluster knows about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// This node's id.
+    pub(crate) node: u64,
+    /// How the cluster began.
+    pub(crate) record: FoundingRecord,
+}
+
+impl Identity {
+    /// This node's id.
+    pub(crate) fn node_id(&self) -> NodeId {
+        NodeId(self.node)
+    }
+}
+
+/// Why an identity cannot be read or written. The node must not start: guessing would found a second cluster.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdentityError {
+    /// The file system refused.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is there but is not an identity.
+    #[error("{path} is damaged ({reason}); restore it from a backup, or give the node an empty data directory",
+        path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What did not fit.
+        reason: String,
+    },
+    /// The volume was given another identity before.
+    #[error("this volume already belongs to cluster {0}")]
+    Taken(String),
+}
+
+/// The identity files of one data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Volume {
+    dir: PathBuf,
+    /// This volume's uuid, made when the directory was first used.
+    pub(crate) uuid: String,
+}
+
+impl Volume {
+    /// Opens a data directory, making it and its volume uuid if it is new.
+    pub(crate) fn open(dir: &Path) -> Result<Self, IdentityError> {
+        fs::create_dir_all(dir).map_err(|source| IdentityError::Io { path: dir.to_owned(), source })?;
+        let path = dir.join(VOLUME_FILE);
+        let uuid = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let uuid = uuid::Uuid::new_v4().to_string();
+                write_durably(dir, VOLUME_FILE, &format!("{uuid}\n"))?;
+                uuid
+            }
+            Err(source) => return Err(IdentityError::Io { path, source }),
+        };
+        if uuid::Uuid::parse_str(&uuid).is_err() {
+            return Err(IdentityError::Damaged { path, reason: "not a uuid".to_owned() });
+        }
+        Ok(Self { dir: dir.to_owned(), uuid })
+    }
+
+    /// The identity, if the volume has one.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, IdentityError> {
+        let path = self.dir.join(IDENTITY_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text)
+                .map(Some)
+                .map_err(|e| IdentityError::Damaged { path, reason: e.to_string() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(IdentityError::Io { path, source }),
+        }
+    }
+
+    /// Gives the volume its identity, durably. The same identity again is fine.
+    pub(crate) fn adopt(&self, identity: &Identity) -> Result<(), IdentityError> {
+        match self.identity()? {
+            Some(existing) if existing == *identity => return Ok(()),
+            Some(existing) => return Err(IdentityError::Taken(existing.record.cluster)),
+            None => {}
+        }
+        let path = self.dir.join(IDENTITY_FILE);
+        let text = toml::to_string_pretty(identity)
+            .map_err(|e| IdentityError::Damaged { path, reason: e.to_string() })?;
+        write_durably(&self.dir, IDENTITY_FILE, &text)
+    }
+
+    /// This volume's part in a founding record, if it has one: same address *and* same volume.
+    pub(crate) fn part_in(&self, record: &FoundingRecord, peer_addr: &str) -> Option<Identity> {
+        let me = record.founders.iter().find(|f| f.peer_addr == peer_addr && f.volume == self.uuid)?;
+        Some(Identity { node: me.id, record: record.clone() })
+    }
+}
+
+/// Writes a file so that after a power loss it is whole or absent.
+fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), IdentityError> {
+    let path = dir.join(name);
+    let temporary = dir.join(format!("{name}.new"));
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(|source| IdentityError::Io { path: path.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(volume: &str) -> FoundingRecord {
+        let founder = Founder { id: 1, peer_addr: "a:8088".into(), volume: volume.into() };
+        FoundingRecord { cluster: "c".into(), groups: 8, founders: vec![founder] }
+    }
+
+    #[test]
+    fn an_identity_is_given_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(dir.path()).unwrap();
+        assert_eq!(volume.identity().unwrap(), None);
+        let identity = volume.part_in(&record(&volume.uuid), "a:8088").unwrap();
+        volume.adopt(&identity).unwrap();
+        volume.adopt(&identity).unwrap();
+        let again = Volume::open(dir.path()).unwrap();
+        assert_eq!((again.uuid.clone(), again.identity().unwrap()), (volume.uuid.clone(), Some(identity.clone())));
+        let other = Identity { node: 2, ..identity };
+        assert!(matches!(volume.adopt(&other), Err(IdentityError::Taken(_))));
+    }
+
+    #[test]
+    fn another_volume_under_the_same_address_has_no_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(dir.path()).unwrap();
+        assert_eq!(volume.part_in(&record("somebody-else"), "a:8088"), None);
+    }
+
+    #[test]
+    fn a_damaged_identity_stops_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(dir.path()).unwrap();
+        fs::write(dir.path().join(IDENTITY_FILE), "node = ").unwrap();
+        assert!(matches!(volume.identity(), Err(IdentityError::Damaged { .. })));
+    }
+}

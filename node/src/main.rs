@@ -1,0 +1,2 @@
+//! The binary `steadfast`: parse, load, run, exit code.
+fn main() {}

@@ -1,0 +1,177 @@
+//! One statement: read barrier on every group, then plan, scatter, finish on blocking threads.
+
+use crate::coordinator::NodeCoordinator;
+use crate::scatter::LocalScatter;
+use api::coordinator::{ExecuteError, ExecuteRequest, StatementResponse};
+use futures::future::join_all;
+use model::GroupId;
+use model::catalog::Catalog;
+use model::scan::GroupReader;
+use query::influxql::ast::Statement;
+use query::result::{Message, Series, StatementResult};
+use query::{Budget, PlanContext, QueryError, ShowContext};
+use raft::BarrierError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How fresh the local replicas are for one statement.
+#[derive(Debug, Default)]
+struct Freshness {
+    stale: Option<Duration>,
+    stale_groups: Vec<GroupId>,
+}
+
+impl NodeCoordinator {
+    /// Runs one statement; see [`api::Coordinator::execute`].
+    pub(crate) async fn execute_statement(
+        &self,
+        request: ExecuteRequest,
+    ) -> Result<StatementResponse, ExecuteError> {
+        let started = Instant::now();
+        let deadline = started + self.limits.query_timeout;
+        let mut response = match query::ddl::command(&request.statement, &request.database) {
+            Some(Ok(command)) => {
+                let deadline = started + self.limits.write_timeout;
+                self.run_ddl(command, deadline).await.map(|()| StatementResponse::default())?
+            }
+            Some(Err(error)) => return Err(execute_error(error)),
+            None => self.read(&request, deadline).await?,
+        };
+        if request.read_only && request.statement.is_write() {
+            response.result.messages.insert(0, deprecated_get(&request.statement));
+        }
+        self.metrics.statement_done(started.elapsed());
+        Ok(response)
+    }
+
+    async fn read(
+        &self,
+        request: &ExecuteRequest,
+        deadline: Instant,
+    ) -> Result<StatementResponse, ExecuteError> {
+        let unavailable = |_| ExecuteError::Unavailable("this node is stopping".to_owned());
+        let slot = tokio::time::timeout_at(deadline, self.query_slots.acquire());
+        let Ok(slot) = slot.await else {
+            return Err(ExecuteError::LimitExceeded("query-timeout limit exceeded".to_owned()));
+        };
+        let _slot = slot.map_err(unavailable)?;
+        let freshness = self.read_barriers(deadline).await?;
+        let budget = Arc::new(Budget::new(&self.limits.query, deadline.into_std()));
+        let cancel = CancelOnDrop(Arc::clone(&budget));
+        let work = self.statement_work(request, budget);
+        let result = match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result.map_err(execute_error)?,
+            Err(panic) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),
+        };
+        drop(cancel);
+        Ok(respond(result, freshness))
+    }
+
+    /// The blocking part, with all it needs moved in.
+    fn statement_work(
+        &self,
+        request: &ExecuteRequest,
+        budget: Arc<Budget>,
+    ) -> impl FnOnce() -> Result<StatementResult, QueryError> + Send + 'static {
+        let catalog = self.host.catalog();
+        let readers: Vec<Arc<dyn GroupReader>> = self.stores().values().map(|s| s.reader()).collect();
+        let (request, limits, now_ns) = (request.clone(), self.limits.query, self.clock.now_ns());
+        move || run(&request, &catalog, readers, &budget, (limits, now_ns))
+    }
+
+    /// Waits until the local replica of every group has all that was acknowledged before now.
+    async fn read_barriers(&self, deadline: Instant) -> Result<Freshness, ExecuteError> {
+        let barrier_deadline = deadline.min(Instant::now() + self.limits.barrier_timeout);
+        let waits = self.host.groups().into_iter().map(|group| async move {
+            let outcome = group.read_barrier(barrier_deadline).await;
+            (group, outcome)
+        });
+        let mut freshness = Freshness::default();
+        for (group, outcome) in join_all(waits).await {
+            match outcome {
+                Ok(()) => {}
+                Err(BarrierError::Stopped) => {
+                    return Err(ExecuteError::Unavailable("this node is stopping".to_owned()));
+                }
+                Err(error) if !self.limits.stale_reads => {
+                    return Err(ExecuteError::Unavailable(format!("group {}: {error}", group.id())));
+                }
+                Err(error) => {
+                    tracing::warn!(group = %group.id(), %error, "reading without a quorum");
+                    let age = group.status().quorum_age();
+                    freshness.stale = freshness.stale.max(Some(age));
+                    freshness.stale_groups.push(group.id());
+                }
+            }
+        }
+        Ok(freshness)
+    }
+}
+
+/// Ends the query's threads when the client went away and this future was dropped.
+struct CancelOnDrop(Arc<Budget>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn run(
+    request: &ExecuteRequest,
+    catalog: &Catalog,
+    readers: Vec<Arc<dyn GroupReader>>,
+    budget: &Arc<Budget>,
+    (limits, now_ns): (query::QueryLimits, i64),
+) -> Result<StatementResult, QueryError> {
+    if let Statement::Select(select) = &request.statement {
+        let context = PlanContext {
+            catalog,
+            database: &request.database,
+            policy: &request.policy,
+            now_ns,
+            limits,
+        };
+        let plan = query::plan_select(select, &context)?;
+        let scatter = LocalScatter::new(readers, Arc::clone(budget));
+        let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
+        return Ok(StatementResult { series, messages: Vec::new() });
+    }
+    let context = ShowContext { catalog, database: &request.database, now_ns };
+    let readers: Vec<&dyn GroupReader> = readers.iter().map(|r| &**r).collect();
+    query::execute_show(&request.statement, &context, &readers)
+}
+
+fn respond(mut result: StatementResult, freshness: Freshness) -> StatementResponse {
+    if let Some(age) = freshness.stale {
+        let groups: Vec<String> = freshness.stale_groups.iter().map(ToString::to_string).collect();
+        result.messages.push(Message {
+            level: "warning",
+            text: format!(
+                "stale read: no quorum in groups {}; data may miss the last {} ms",
+                groups.join(", "),
+                age.as_millis()
+            ),
+        });
+    }
+    StatementResponse { result, stale: freshness.stale, missing_groups: Vec::new() }
+}
+
+fn execute_error(error: QueryError) -> ExecuteError {
+    match error {
+        QueryError::Statement(text) => ExecuteError::Statement(text),
+        QueryError::LimitExceeded(text) => ExecuteError::LimitExceeded(text),
+        QueryError::Cancelled => ExecuteError::Statement("query interrupted".to_owned()),
+        QueryError::Scan(error) => ExecuteError::Internal(error.to_string()),
+    }
+}
+
+fn deprecated_get(statement: &Statement) -> Message {
+    Message {
+        level: "warning",
+        text: format!(
+            "deprecated use of '{statement}' in a read only context, please use a POST request instead"
+        ),
+    }
+}
