@@ -45,8 +45,6 @@ pub struct ShowTagKeys {
     pub database: String,
     /// FROM; empty if not said.
     pub sources: Vec<Source>,
-    /// WITH KEY.
-    pub key: Option<TagKeyMatch>,
     /// WHERE.
     pub condition: Option<Expr>,
     /// ORDER BY.

@@ -1,0 +1,395 @@
+//! Go regular expressions (RE2 syntax, as in Go's `regexp`) on the `regex` crate.
+//!
+//! Both are linear in the text; they differ in syntax. The translator walks the pattern as Go's parser does, refuses
+//! what Go refuses, in its words, and writes the rest so that the `regex` crate reads it the same way: Perl classes
+//! and `\b` are ASCII, a lone `{` is a character, `[`, `&`, `-`, `~` mean nothing inside a class.
+
+mod class;
+
+use regex::Regex;
+
+/// Bytes that the compiled form of a pattern may take: a pattern from a client must not take the node's memory.
+const COMPILED_BYTES_MAX: usize = 4 << 20;
+/// Greatest count in `{n,m}`, as in Go.
+const REPEAT_MAX: u32 = 1_000;
+
+/// Why a pattern is not a regular expression. `Display` is Go's text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing regexp: {reason}: `{part}`")]
+pub struct RegexError {
+    /// What is wrong.
+    reason: &'static str,
+    /// The part of the pattern that is wrong.
+    part: String,
+}
+
+impl RegexError {
+    fn new(reason: &'static str, part: &str) -> Self {
+        Self { reason, part: part.to_owned() }
+    }
+}
+
+/// Compiles a Go pattern. It is not anchored, as in Go.
+///
+/// # Errors
+///
+/// [`RegexError`] if Go would refuse the pattern, or if it is too large.
+pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
+    let translated = translate(pattern)?;
+    regex::RegexBuilder::new(&translated).size_limit(COMPILED_BYTES_MAX).build().map_err(
+        |error| match error {
+            regex::Error::CompiledTooBig(_) => RegexError::new("expression too large", pattern),
+            _ => RegexError::new("invalid or unsupported Perl syntax", pattern),
+        },
+    )
+}
+
+/// The pattern in the syntax of the `regex` crate.
+fn translate(pattern: &str) -> Result<String, RegexError> {
+    let mut translator =
+        Translator { whole: pattern, rest: pattern, out: String::with_capacity(pattern.len() + 16), open: 0 };
+    translator.run()?;
+    Ok(translator.out)
+}
+
+/// Position in a pattern and what was written so far.
+struct Translator<'a> {
+    whole: &'a str,
+    rest: &'a str,
+    out: String,
+    /// Groups not closed yet.
+    open: usize,
+}
+
+/// What stood before a position: whether a repetition may follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing that can be repeated.
+    Nothing,
+    /// Something that can.
+    Item,
+}
+
+impl<'a> Translator<'a> {
+    fn run(&mut self) -> Result<(), RegexError> {
+        let mut before = Before::Nothing;
+        while let Some(c) = self.rest.chars().next() {
+            before = match c {
+                '(' => self.open_group()?,
+                ')' => self.close_group()?,
+                '|' => {
+                    self.copy(1);
+                    Before::Nothing
+                }
+                '^' | '$' | '.' => {
+                    self.copy(1);
+                    Before::Item
+                }
+                '[' => {
+                    self.rest = class::translate(self.rest, &mut self.out)?;
+                    Before::Item
+                }
+                '*' | '+' | '?' => self.repeat(1, before)?,
+                '{' => match repeat_len(self.rest)? {
+                    Some(len) => self.repeat(len, before)?,
+                    None => self.literal(c),
+                },
+                '\\' => self.escape()?,
+                _ => self.literal(c),
+            };
+        }
+        if self.open > 0 {
+            return Err(RegexError::new("missing closing )", self.whole));
+        }
+        Ok(())
+    }
+
+    /// Moves over `len` bytes and returns them.
+    fn take(&mut self, len: usize) -> &'a str {
+        let (head, tail) = self.rest.split_at(len);
+        self.rest = tail;
+        head
+    }
+
+    fn copy(&mut self, len: usize) {
+        let text = self.take(len);
+        self.out.push_str(text);
+    }
+
+    fn literal(&mut self, c: char) -> Before {
+        self.rest = &self.rest[c.len_utf8()..];
+        push_literal(&mut self.out, c);
+        Before::Item
+    }
+
+    fn open_group(&mut self) -> Result<Before, RegexError> {
+        if !self.rest.starts_with("(?") {
+            self.copy(1);
+            self.open += 1;
+            return Ok(Before::Nothing);
+        }
+        if let Some(named) = self.rest.strip_prefix("(?P<") {
+            let Some(end) = named.find('>') else {
+                return Err(RegexError::new("invalid named capture", self.rest));
+            };
+            let name = &named[..end];
+            if name.is_empty() || !name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
+                return Err(RegexError::new("invalid named capture", &self.rest[..end + 5]));
+            }
+            self.take(end + 5);
+            // Names are never asked for, and the crate refuses some that Go takes.
+            self.out.push('(');
+            self.open += 1;
+            return Ok(Before::Nothing);
+        }
+        for (i, c) in self.rest.char_indices().skip(2) {
+            match c {
+                'i' | 'm' | 's' | 'U' | '-' => {}
+                ':' => {
+                    self.copy(i + 1);
+                    self.open += 1;
+                    return Ok(Before::Nothing);
+                }
+                ')' => {
+                    self.copy(i + 1);
+                    return Ok(Before::Nothing);
+                }
+                _ => {
+                    return Err(RegexError::new(
+                        "invalid or unsupported Perl syntax",
+                        &self.rest[..i + c.len_utf8()],
+                    ));
+                }
+            }
+        }
+        Err(RegexError::new("missing closing )", self.whole))
+    }
+
+    fn close_group(&mut self) -> Result<Before, RegexError> {
+        if self.open == 0 {
+            return Err(RegexError::new("unexpected )", self.whole));
+        }
+        self.open -= 1;
+        self.copy(1);
+        Ok(Before::Item)
+    }
+
+    /// A repetition of `len` bytes, with the `?` that makes it lazy. Another one right after it is an error in Go.
+    fn repeat(&mut self, len: usize, before: Before) -> Result<Before, RegexError> {
+        if before == Before::Nothing {
+            return Err(RegexError::new("missing argument to repetition operator", &self.rest[..len]));
+        }
+        let start = self.rest;
+        self.copy(len);
+        if self.rest.starts_with('?') {
+            self.copy(1);
+        }
+        let next_len = match self.rest.chars().next() {
+            Some('*' | '+' | '?') => Some(1),
+            Some('{') => repeat_len(self.rest)?,
+            _ => None,
+        };
+        if let Some(next_len) = next_len {
+            let end = start.len() - self.rest.len() + next_len;
+            return Err(RegexError::new("invalid nested repetition operator", &start[..end]));
+        }
+        Ok(Before::Item)
+    }
+
+    /// What begins with a backslash.
+    fn escape(&mut self) -> Result<Before, RegexError> {
+        let mut chars = self.rest.chars().skip(1);
+        match chars.next() {
+            Some('A' | 'z') => self.copy(2),
+            Some(c @ ('b' | 'B')) => {
+                self.take(2);
+                self.out.push_str(if c == 'b' { r"(?-u:\b)" } else { r"(?-u:\B)" });
+            }
+            Some('Q') => {
+                let quoted = &self.rest[2..];
+                let (text, rest) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
+                for c in text.chars() {
+                    push_literal(&mut self.out, c);
+                }
+                self.rest = rest;
+            }
+            _ => {
+                if let Some((item, rest)) = class::shorthand(self.rest)? {
+                    self.out.push_str(&item);
+                    self.rest = rest;
+                } else {
+                    let (c, rest) = escaped_char(self.rest)?;
+                    push_literal(&mut self.out, c);
+                    self.rest = rest;
+                }
+            }
+        }
+        Ok(Before::Item)
+    }
+}
+
+/// Bytes of a valid `{n}`, `{n,}` or `{n,m}` at the start of `text`; `None` if the brace is a mere character.
+fn repeat_len(text: &str) -> Result<Option<usize>, RegexError> {
+    let Some(end) = text.find('}') else { return Ok(None) };
+    let (least, most) = match text[1..end].split_once(',') {
+        Some((least, most)) => (least, most),
+        None => (&text[1..end], &text[1..end]),
+    };
+    let is_count = |s: &str| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()) && (s.len() == 1 || !s.starts_with('0'))
+    };
+    if !is_count(least) || !(most.is_empty() || is_count(most)) {
+        return Ok(None);
+    }
+    // Counts that do not fit are too large anyway.
+    let least = least.parse().unwrap_or(u32::MAX);
+    let most = if most.is_empty() { least } else { most.parse().unwrap_or(u32::MAX) };
+    if least > REPEAT_MAX || most > REPEAT_MAX || least > most {
+        return Err(RegexError::new("invalid repeat count", &text[..=end]));
+    }
+    Ok(Some(end + 1))
+}
+
+/// The character that an escape at the start of `text` stands for, and the text after it.
+fn escaped_char(text: &str) -> Result<(char, &str), RegexError> {
+    let mut chars = text.chars();
+    chars.next();
+    let Some(c) = chars.next() else {
+        return Err(RegexError::new("trailing backslash at end of expression", ""));
+    };
+    let rest = chars.as_str();
+    let invalid = || RegexError::new("invalid escape sequence", &text[..text.len() - rest.len()]);
+    let plain = match c {
+        '0' => return Ok(octal(c, rest)),
+        '1'..='7' if rest.starts_with(|next| ('0'..='7').contains(&next)) => return Ok(octal(c, rest)),
+        'x' => return hex(text, rest),
+        'a' => '\x07',
+        'f' => '\x0c',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\x0b',
+        c if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
+        _ => return Err(invalid()),
+    };
+    Ok((plain, rest))
+}
+
+/// Up to two more octal digits after `first`.
+fn octal(first: char, rest: &str) -> (char, &str) {
+    let more = rest.bytes().take(2).take_while(|b| (b'0'..=b'7').contains(b)).count();
+    let digits = rest[..more].chars();
+    let code =
+        digits.fold(first.to_digit(8).unwrap_or(0), |code, digit| code * 8 + digit.to_digit(8).unwrap_or(0));
+    (char::from_u32(code).unwrap_or('\0'), &rest[more..])
+}
+
+/// `\xFF` or `\x{10FFFF}`; `rest` is what follows the `x`.
+fn hex<'a>(text: &'a str, rest: &'a str) -> Result<(char, &'a str), RegexError> {
+    let (digits, after) = match rest.strip_prefix('{') {
+        Some(braced) => match braced.split_once('}') {
+            Some((digits, after)) => (digits, Some(after)),
+            None => ("", None),
+        },
+        None => match rest.get(..2) {
+            Some(digits) => (digits, rest.get(2..)),
+            None => ("", None),
+        },
+    };
+    let digits_only = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+    match (digits_only, c, after) {
+        (true, Some(c), Some(after)) => Ok((c, after)),
+        _ => Err(RegexError::new("invalid escape sequence", text.get(..2).unwrap_or(text))),
+    }
+}
+
+/// Writes a character so that it means nothing but itself, inside and outside of a class.
+fn push_literal(out: &mut String, c: char) {
+    if c.is_ascii_punctuation() && c != '<' && c != '>' {
+        out.push('\\');
+    }
+    out.push(c);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        let regex = compile(pattern).unwrap();
+        for text in yes {
+            assert!(regex.is_match(text), "/{pattern}/ on {text:?}");
+        }
+        for text in no {
+            assert!(!regex.is_match(text), "/{pattern}/ on {text:?}");
+        }
+    }
+
+    #[test]
+    fn what_clients_send() {
+        check("^(a|b)$", &["a", "b"], &["ab", "c"]);
+        check("kube-dns$", &["x/kube-dns"], &["kube-dns-1"]);
+        check(r"^10\.0\.0\.1$", &["10.0.0.1"], &["10a0b0c1"]);
+        check("", &["", "x"], &[]);
+        check("(?i)^HOST", &["host", "HoSt1"], &["ahost"]);
+        check(r"^\/a\-b\_c$", &["/a-b_c"], &[]);
+    }
+
+    #[test]
+    fn perl_classes_are_ascii() {
+        check(r"^\d+$", &["12"], &["٣"]);
+        check(r"^\w$", &["a", "_"], &["é"]);
+        check(r"^\W$", &["é", " "], &["a"]);
+        check(r"^[\D]$", &["é", "a"], &["1"]);
+        check(r"a\b", &["a", "aé"], &["ab"]);
+    }
+
+    #[test]
+    fn braces_that_repeat_nothing_are_characters() {
+        check("^a{,2}$", &["a{,2}"], &["aa"]);
+        check("^{$", &["{"], &[]);
+        check("^a{2}$", &["aa"], &["a{2}"]);
+        check("^a{02}$", &["a{02}"], &["aa"]);
+    }
+
+    #[test]
+    fn classes_as_in_go() {
+        check("^[]a]$", &["]", "a"], &["b"]);
+        check("^[a[b]$", &["[", "a", "b"], &["]"]);
+        check("^[a&&b]$", &["&", "a", "b"], &["c"]);
+        check("^[a-c~~-]$", &["-", "~", "b"], &["d"]);
+        check("^[[:alpha:]1]$", &["x", "1"], &["2", ":"]);
+        check(r"^[^\s]$", &["x", "\u{b}"], &[" "]);
+        check(r"^\p{Greek}\PN[\p{^Lu}]$", &["αxy"], &["αxY"]);
+    }
+
+    #[test]
+    fn quoting_and_octal() {
+        check(r"^\Qa.b\E.$", &["a.bx"], &["axbx"]);
+        check(r"^\101\x42\x{43}\0$", &["ABC\0"], &[]);
+    }
+
+    #[track_caller]
+    fn refused(pattern: &str, expected: &str) {
+        assert_eq!(compile(pattern).unwrap_err().to_string(), format!("error parsing regexp: {expected}"));
+    }
+
+    #[test]
+    fn errors_are_those_of_go() {
+        refused("[a", "missing closing ]: `[a`");
+        refused("(a", "missing closing ): `(a`");
+        refused("a)", "unexpected ): `a)`");
+        refused("*a", "missing argument to repetition operator: `*`");
+        refused("a**", "invalid nested repetition operator: `**`");
+        refused("a{2}{3}", "invalid nested repetition operator: `{2}{3}`");
+        refused("a{1001}", "invalid repeat count: `{1001}`");
+        refused(r"\C", r"invalid escape sequence: `\C`");
+        refused(r"(a)\1", r"invalid escape sequence: `\1`");
+        refused(r"a\", "trailing backslash at end of expression: ``");
+        refused("[z-a]", "invalid character class range: `z-a`");
+        refused("(?=a)", "invalid or unsupported Perl syntax: `(?=`");
+        refused("((a{1000}){1000}){1000}", "expression too large: `((a{1000}){1000}){1000}`");
+    }
+}
