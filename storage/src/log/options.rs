@@ -1,0 +1,47 @@
+//! How the Raft log is tuned: its own limits, and RocksDB's options with the reason for each that is not a default.
+
+use rocksdb::{DBCompressionType, DBRecoveryMode, Options};
+
+use super::faults::SyncFaults;
+
+/// The limits of one log. The defaults suit a node with a handful of groups.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// Bytes that may wait for the writer, all groups together; who comes later waits without blocking a thread.
+    /// An operation counts at least 4 KiB. Default 64 MiB.
+    pub queue_bytes: usize,
+    /// Bytes of the newest entries kept in memory for each group, so that replication does not read the disk.
+    /// Entries that are not yet durable are kept beyond it. Default 4 MiB.
+    pub cache_bytes: usize,
+    /// Faults of the disk, for tests. Default none.
+    pub faults: SyncFaults,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { queue_bytes: 64 << 20, cache_bytes: 4 << 20, faults: SyncFaults::default() }
+    }
+}
+
+/// RocksDB's options of the log.
+pub(super) fn rocksdb_options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    // The default mode opens after a flipped bit and silently drops all that follows it: lost votes and lost
+    // acknowledged entries. This one refuses, and still forgives the torn tail that every power loss leaves.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // A recycled file ends in old records, which would make a torn tail look like a damaged middle.
+    options.set_recycle_log_file_num(0);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_paranoid_checks(true);
+    // Large, and two of them merged before a flush, so that most purged entries never reach a table file.
+    options.set_write_buffer_size(64 << 20);
+    options.set_max_write_buffer_number(4);
+    options.set_min_write_buffer_number_to_merge(2);
+    options.set_max_total_wal_size(512 << 20);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(5);
+    options.set_max_open_files(256);
+    options
+}
