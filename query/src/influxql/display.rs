@@ -156,7 +156,12 @@ impl Display for DataType {
 
 impl Display for Call {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}(", self.name)?;
+        // The one keyword that is a function, too.
+        if self.name == "distinct" {
+            f.write_str("distinct(")?;
+        } else {
+            write!(f, "{}(", Ident(&self.name))?;
+        }
         comma_separated(f, &self.args)?;
         f.write_str(")")
     }

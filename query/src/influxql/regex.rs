@@ -176,13 +176,14 @@ impl<'a> Translator<'a> {
 
     /// A repetition of `len` bytes, with the `?` that makes it lazy. Another one right after it is an error in Go.
     fn repeat(&mut self, len: usize, before: Before) -> Result<Before, RegexError> {
-        if before == Before::Nothing {
-            return Err(RegexError::new("missing argument to repetition operator", &self.rest[..len]));
-        }
         let start = self.rest;
         self.copy(len);
         if self.rest.starts_with('?') {
             self.copy(1);
+        }
+        if before == Before::Nothing {
+            let operator = &start[..start.len() - self.rest.len()];
+            return Err(RegexError::new("missing argument to repetition operator", operator));
         }
         let next_len = match self.rest.chars().next() {
             Some('*' | '+' | '?') => Some(1),
@@ -190,7 +191,8 @@ impl<'a> Translator<'a> {
             _ => None,
         };
         if let Some(next_len) = next_len {
-            let end = start.len() - self.rest.len() + next_len;
+            let lazy = usize::from(self.rest[next_len..].starts_with('?'));
+            let end = start.len() - self.rest.len() + next_len + lazy;
             return Err(RegexError::new("invalid nested repetition operator", &start[..end]));
         }
         Ok(Before::Item)
@@ -286,22 +288,35 @@ fn octal(first: char, rest: &str) -> (char, &str) {
 
 /// `\xFF` or `\x{10FFFF}`; `rest` is what follows the `x`.
 fn hex<'a>(text: &'a str, rest: &'a str) -> Result<(char, &'a str), RegexError> {
-    let (digits, after) = match rest.strip_prefix('{') {
-        Some(braced) => match braced.split_once('}') {
-            Some((digits, after)) => (digits, Some(after)),
-            None => ("", None),
-        },
-        None => match rest.get(..2) {
-            Some(digits) => (digits, rest.get(2..)),
-            None => ("", None),
-        },
+    let (braced, digits) = match rest.strip_prefix('{') {
+        Some(digits) => (true, digits),
+        None => (false, rest),
     };
-    let digits_only = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
-    match (digits_only, c, after) {
-        (true, Some(c), Some(after)) => Ok((c, after)),
-        _ => Err(RegexError::new("invalid escape sequence", text.get(..2).unwrap_or(text))),
+    let mut code = 0;
+    let mut read = 0;
+    let mut chars = digits.chars();
+    let invalid = |after: &str| RegexError::new("invalid escape sequence", &text[..text.len() - after.len()]);
+    loop {
+        let digit = match chars.next() {
+            Some('}') if braced && read > 0 => break,
+            Some(c) => c.to_digit(16),
+            None => return Err(invalid("")),
+        };
+        read += 1;
+        code = match digit {
+            Some(digit) if code <= u32::from(char::MAX) => code * 16 + digit,
+            _ if !braced && read == 1 => {
+                chars.next();
+                return Err(invalid(chars.as_str()));
+            }
+            _ => return Err(invalid(chars.as_str())),
+        };
+        if !braced && read == 2 {
+            break;
+        }
     }
+    let after = chars.as_str();
+    char::from_u32(code).map(|c| (c, after)).ok_or_else(|| invalid(after))
 }
 
 /// Writes a character so that it means nothing but itself, inside and outside of a class.

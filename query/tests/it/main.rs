@@ -1,3 +1,5 @@
 //! Tests of the public surface of the crate.
 
 mod parse;
+mod parse_params;
+mod parse_round_trip;

@@ -101,8 +101,8 @@ fn unicode(text: &str, negated: bool) -> Result<(String, &str), RegexError> {
         None => (name, negated),
     };
     let item = format!("\\{}{{{name}}}", if negated { 'P' } else { 'p' });
-    // Names that only one side knows are told by trying.
-    if name.is_empty() || regex_syntax::parse(&item).is_err() {
+    // Go knows names in their own case only; which names there are is told by trying.
+    if !name.starts_with(|c: char| c.is_ascii_uppercase()) || regex_syntax::parse(&item).is_err() {
         return Err(invalid(&text[..text.len() - rest.len()]));
     }
     Ok((item, rest))
