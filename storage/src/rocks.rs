@@ -1,0 +1,219 @@
+//! The only door to RocksDB for group state: open, read, write without WAL, flush, checkpoint.
+//!
+//! [`crate::state_db`] and [`crate::shard`] call it. It knows column families and bytes, not what they mean. The raft
+//! log has its own database and its own door.
+
+mod batch;
+mod options;
+mod shared;
+
+pub use batch::Batch;
+pub use shared::Shared;
+
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{BoundColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, FlushOptions, ReadOptions};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// An error of RocksDB, kept opaque so that nobody else names the crate.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct EngineError(#[from] Cause);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Rocks(#[from] rocksdb::Error),
+    #[error("column family {0} does not exist")]
+    MissingFamily(&'static str),
+}
+
+impl From<rocksdb::Error> for EngineError {
+    fn from(error: rocksdb::Error) -> Self {
+        Self(Cause::Rocks(error))
+    }
+}
+
+/// The column families of a state database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// Small records: applied marker, partitions, fields, activity, and the blobs of the meta group.
+    Meta,
+    /// Series id → database and key.
+    Series,
+    /// Sealed chunks; a merge operand is appended to the value.
+    Chunk,
+}
+
+impl Table {
+    const ALL: [Self; 3] = [Self::Meta, Self::Series, Self::Chunk];
+
+    /// The column family's name on disk.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Meta => rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
+            Self::Series => "series",
+            Self::Chunk => "chunk",
+        }
+    }
+}
+
+/// One open database in one directory.
+pub(crate) struct Rocks {
+    // Declared before `dir`: the database closes before its directory may be removed.
+    db: DB,
+    dir: LiveDir,
+}
+
+/// The directory of an open database; removed when the last user is gone, if it was given up.
+struct LiveDir {
+    path: PathBuf,
+    given_up: AtomicBool,
+}
+
+impl Drop for LiveDir {
+    fn drop(&mut self) {
+        if self.given_up.load(Ordering::Acquire) {
+            // What is left behind is removed at the next open: only the directory named by LIVE is kept.
+            drop(std::fs::remove_dir_all(&self.path));
+        }
+    }
+}
+
+impl fmt::Debug for Rocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rocks").field("path", &self.dir.path).finish_non_exhaustive()
+    }
+}
+
+impl Rocks {
+    /// Opens the database in `path`, creating it if there is none.
+    pub(crate) fn open(path: &Path, shared: &Shared) -> Result<Self, EngineError> {
+        let families = Table::ALL.map(|t| ColumnFamilyDescriptor::new(t.name(), options::family(t, shared)));
+        let db = DB::open_cf_descriptors(&options::database(shared), path, families)?;
+        Ok(Self { db, dir: LiveDir { path: path.to_owned(), given_up: AtomicBool::new(false) } })
+    }
+
+    /// Where the database is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.dir.path
+    }
+
+    /// Lets the directory be removed as soon as nobody reads from it any more.
+    pub(crate) fn give_up(&self) {
+        self.dir.given_up.store(true, Ordering::Release);
+    }
+
+    fn family(&self, table: Table) -> Result<Arc<BoundColumnFamily<'_>>, EngineError> {
+        let name = table.name();
+        self.db.cf_handle(name).ok_or(EngineError(Cause::MissingFamily(name)))
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        Ok(self.db.get_cf(&self.family(table)?, key)?)
+    }
+
+    /// An empty batch for this database.
+    pub(crate) fn batch(&self) -> Result<Batch<'_>, EngineError> {
+        Ok(Batch::new([self.family(Table::Meta)?, self.family(Table::Series)?, self.family(Table::Chunk)?]))
+    }
+
+    /// Applies a batch to the memtables, all of it or nothing. Not durable before [`Self::flush`].
+    pub(crate) fn write(&self, batch: Batch<'_>) -> Result<(), EngineError> {
+        Ok(self.db.write_without_wal(batch.into_inner())?)
+    }
+
+    /// Makes everything written durable, all column families at the same point. Files and directory are fsynced.
+    pub(crate) fn flush(&self) -> Result<(), EngineError> {
+        let handles = [self.family(Table::Meta)?, self.family(Table::Series)?, self.family(Table::Chunk)?];
+        let mut wait = FlushOptions::default();
+        wait.set_wait(true);
+        Ok(self.db.flush_cfs_opt(&[&handles[0], &handles[1], &handles[2]], &wait)?)
+    }
+
+    /// Creates a copy in `target`, which must not exist: hard links where the file system allows them.
+    pub(crate) fn checkpoint(&self, target: &Path) -> Result<(), EngineError> {
+        Ok(Checkpoint::new(&self.db)?.create_checkpoint(target)?)
+    }
+
+    /// Deletes the files that hold nothing but keys of `[from, to)`. Frees the space of deleted ranges at once;
+    /// not seen by iterators that are open already.
+    pub(crate) fn delete_files(&self, table: Table, from: &[u8], to: &[u8]) -> Result<(), EngineError> {
+        Ok(self.db.delete_file_in_range_cf(&self.family(table)?, from, to)?)
+    }
+
+    /// An iterator over the keys of `[from, to)`, which sees the database as it is now.
+    pub(crate) fn range(&self, table: Table, from: &[u8], to: &[u8]) -> Result<RangeIter<'_>, EngineError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(to);
+        let mut iter = self.db.raw_iterator_cf_opt(&self.family(table)?, options);
+        iter.seek(from);
+        Ok(RangeIter { iter, started: false })
+    }
+
+    /// The greatest key of `[from, to)`.
+    pub(crate) fn last_key(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(from..to);
+        let mut iter = self.db.raw_iterator_cf_opt(&self.family(table)?, options);
+        iter.seek_to_last();
+        iter.status()?;
+        Ok(iter.key().map(<[u8]>::to_vec))
+    }
+
+    /// Calls `visit` with each key and value of `[from, to)` in key order until it says to stop.
+    pub(crate) fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        let mut iter = self.range(table, from, to)?;
+        while let Some((key, value)) = iter.next()? {
+            if visit(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the live files of all column families.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        let sum = Table::ALL.iter().filter_map(|t| {
+            let family = self.family(*t).ok()?;
+            self.db.property_int_value_cf(&family, rocksdb::properties::LIVE_SST_FILES_SIZE).ok()?
+        });
+        sum.sum()
+    }
+}
+
+/// A run over a range of keys.
+pub(crate) struct RangeIter<'a> {
+    iter: DBRawIterator<'a>,
+    started: bool,
+}
+
+impl RangeIter<'_> {
+    /// The next key and value, borrowed until the next call.
+    pub(crate) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, EngineError> {
+        if self.started {
+            self.iter.next();
+        }
+        self.started = true;
+        if !self.iter.valid() {
+            self.iter.status()?;
+            return Ok(None);
+        }
+        Ok(self.iter.item())
+    }
+}

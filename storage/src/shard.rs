@@ -1,0 +1,295 @@
+//! The state of one data group: series, index, heads in memory, sealed chunks on disk.
+//!
+//! The raft crate applies log entries and asks for flushes and snapshots; queries read through
+//! [`ShardStore::reader`]. It must know nothing of terms, queries and the network, and nothing here may depend on
+//! a clock, on chance or on configuration: replicas at the same index are equal.
+//!
+//! ```text
+//! apply ─▶ State in memory: series, index, partitions with heads      (RwLock, short sections)
+//! flush ─▶ freeze the heads ─▶ seal into chunks ─▶ one batch with the marker ─▶ RocksDB flush
+//! ```
+//!
+//! **Only a flush writes to RocksDB**, so what is on disk is exactly the state at the durable marker: a crash forgets
+//! everything later, and raft applies the log again from there. Applies go on while a flush seals; reads see active
+//! head, frozen head and chunks together.
+//!
+//! Locks, in the order they are taken: the turn (one flush, checkpoint, install or checksum at a time), `applying`
+//! (one entry at a time), `state`.
+
+mod checksum;
+mod delete;
+mod flush;
+mod head;
+mod index;
+mod open;
+mod partition;
+mod reader;
+mod records;
+mod scan;
+mod seal;
+mod series;
+mod state;
+mod turn;
+mod write;
+
+pub use checksum::{Checksum, ChecksumJob};
+
+use crate::error::StorageError;
+use crate::marker::ApplyMarker;
+use crate::rocks::Shared;
+use crate::state_db::StateDb;
+use model::scan::GroupReader;
+use model::{DatabaseId, RetentionPolicyId, SeriesId};
+use parking_lot::{Mutex, RwLock};
+use series::KeyHash;
+use state::State;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The state of one data group. Cheap to clone; all clones are the same store. Methods block; call them from threads
+/// that may.
+#[derive(Debug, Clone)]
+pub struct ShardStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    db: StateDb,
+    state: RwLock<State>,
+    /// Held for a whole entry: a freeze never falls into the middle of one.
+    applying: Mutex<()>,
+    turn: turn::Turn,
+    /// What is known of the last windows on disk; used by whoever has the turn.
+    tails: Mutex<seal::Tails>,
+    poisoned: AtomicBool,
+    head_bytes: AtomicU64,
+}
+
+/// Sizes and positions of a store, for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Series that were ever seen and whose database exists.
+    pub series: u64,
+    /// Series that have points now.
+    pub series_indexed: u64,
+    /// Points in memory that are not sealed; overwritten ones count twice.
+    pub head_points: u64,
+    /// Bytes they take in memory.
+    pub head_bytes: u64,
+    /// Bytes of files on disk.
+    pub disk_bytes: u64,
+    /// Slices of time that exist, over all policies.
+    pub partitions: u64,
+    /// Index of the last applied entry.
+    pub applied: u64,
+    /// Index that a crash would go back to.
+    pub durable: u64,
+}
+
+impl ShardStore {
+    /// Opens the store in `dir`, creating it if there is none, and rebuilds the index in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Damaged`] when a record does not have its format; nothing was changed.
+    pub fn open(dir: &Path, shared: &Shared) -> Result<Self, StorageError> {
+        let db = StateDb::open(dir, shared)?;
+        let state = open::load(db.rocks(), db.applied())?;
+        let inner = Inner {
+            db,
+            state: RwLock::new(state),
+            applying: Mutex::new(()),
+            turn: turn::Turn::default(),
+            tails: Mutex::new(seal::Tails::default()),
+            poisoned: AtomicBool::new(false),
+            head_bytes: AtomicU64::new(0),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The marker of the last applied entry, in memory.
+    pub fn applied(&self) -> ApplyMarker {
+        self.inner.state.read().marker.clone()
+    }
+
+    /// The marker of the last flush: where a crash goes back to. The log may be purged up to its index.
+    pub fn durable(&self) -> ApplyMarker {
+        self.inner.db.durable()
+    }
+
+    /// Applies a write: the bytes of a [`model::batch`]. Rows that cannot be (unknown series, dropped database or
+    /// policy, another type than the field has, time out of range) are left out, on every replica alike.
+    ///
+    /// # Errors
+    ///
+    /// Any error poisons the store: the entry may be applied in part.
+    pub fn apply_write(&self, batch: &[u8], marker: ApplyMarker) -> Result<(), StorageError> {
+        self.inner.apply(marker, |inner| write::apply(inner, batch))
+    }
+
+    /// Records that an entry without data was applied.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Poisoned`].
+    pub fn advance(&self, marker: ApplyMarker) -> Result<(), StorageError> {
+        self.inner.apply(marker, |_| Ok(()))
+    }
+
+    /// Drops a database with everything in it. Later writes to it, or to the policies named, are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Poisoned`].
+    pub fn drop_database(
+        &self,
+        database: DatabaseId,
+        policies: &[RetentionPolicyId],
+        marker: ApplyMarker,
+    ) -> Result<(), StorageError> {
+        self.inner.apply(marker, |inner| {
+            inner.state.write().drop_database(database, policies);
+            Ok(())
+        })
+    }
+
+    /// Drops a retention policy with its points. Later writes to it are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Poisoned`].
+    pub fn drop_policy(&self, policy: RetentionPolicyId, marker: ApplyMarker) -> Result<(), StorageError> {
+        self.inner.apply(marker, |inner| {
+            inner.state.write().drop_policy(policy);
+            Ok(())
+        })
+    }
+
+    /// Drops the partitions of a policy that end at or before `time`, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Poisoned`].
+    pub fn drop_before(
+        &self,
+        policy: RetentionPolicyId,
+        time: i64,
+        marker: ApplyMarker,
+    ) -> Result<(), StorageError> {
+        self.inner.apply(marker, |inner| {
+            inner.state.write().drop_before(policy, time);
+            Ok(())
+        })
+    }
+
+    /// The id of a series by its canonical key, if the group has given it one. It stays valid while the database
+    /// exists, also when the series has no points any more.
+    pub fn lookup_series(&self, database: DatabaseId, key: &[u8]) -> Option<SeriesId> {
+        let hash = KeyHash::of(database, key);
+        self.inner.state.read().series.lookup(hash)
+    }
+
+    /// The same for many keys, taking the lock once. Answers in the order of the keys.
+    pub fn lookup_many<'a>(
+        &self,
+        database: DatabaseId,
+        keys: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Vec<Option<SeriesId>> {
+        let hashes: Vec<KeyHash> = keys.into_iter().map(|key| KeyHash::of(database, key)).collect();
+        let state = self.inner.state.read();
+        hashes.into_iter().map(|hash| state.series.lookup(hash)).collect()
+    }
+
+    /// What queries read. Always the newest state; each call is consistent in itself.
+    pub fn reader(&self) -> Arc<dyn GroupReader> {
+        Arc::new(reader::ShardReader::new(Arc::clone(&self.inner)))
+    }
+
+    /// Seals all heads and makes everything applied durable (fsync). Applies and reads go on meanwhile. Answers how
+    /// far the state on disk is now.
+    ///
+    /// # Errors
+    ///
+    /// Any error poisons the store.
+    pub fn flush(&self) -> Result<ApplyMarker, StorageError> {
+        let _turn = turn::take(&self.inner);
+        self.inner.flush()
+    }
+
+    /// Flushes and creates a copy of the state in `target`, which must not exist but whose parent must, on the same
+    /// file system. Answers the marker of the copy.
+    ///
+    /// # Errors
+    ///
+    /// A failed flush poisons the store, a failed copy does not.
+    pub fn checkpoint(&self, target: &Path) -> Result<ApplyMarker, StorageError> {
+        let _turn = turn::take(&self.inner);
+        self.inner.flush()?;
+        self.inner.db.checkpoint(target)
+    }
+
+    /// Replaces the whole state by the checkpoint in `received`, which is moved and must be on the same file system
+    /// and hold the applied index `expected_index`. Durable on return; readers see either all of the old state or
+    /// all of the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::WrongSnapshot`] or an error while opening: the old state stays and `received` is removed.
+    /// An error after the switch poisons the store.
+    pub fn install(&self, received: &Path, expected_index: u64) -> Result<ApplyMarker, StorageError> {
+        let _turn = turn::take(&self.inner);
+        let _one = self.inner.applying.lock();
+        self.inner.check()?;
+        let marker = self.inner.db.install(received, expected_index)?;
+        let loaded = open::load(self.inner.db.rocks(), marker.clone());
+        let state = self.inner.poison_on(loaded)?;
+        *self.inner.tails.lock() = seal::Tails::default();
+        let old = std::mem::replace(&mut *self.inner.state.write(), state);
+        self.inner.head_bytes.store(0, Ordering::Release);
+        drop(old);
+        Ok(marker)
+    }
+
+    /// Bytes of unsealed points in memory; a flush is due when they are many. Takes no lock.
+    pub fn head_bytes(&self) -> u64 {
+        self.inner.head_bytes.load(Ordering::Acquire)
+    }
+
+    /// Sizes and positions.
+    pub fn stats(&self) -> ShardStats {
+        let disk_bytes = self.inner.db.disk_bytes();
+        let durable = self.durable().index;
+        self.inner.state.read().stats(disk_bytes, durable)
+    }
+}
+
+impl Inner {
+    /// Runs one entry's changes and then moves the marker.
+    fn apply(
+        &self,
+        marker: ApplyMarker,
+        change: impl FnOnce(&Self) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let _one = self.applying.lock();
+        self.check()?;
+        self.poison_on(change(self))?;
+        let mut state = self.state.write();
+        state.marker = marker;
+        self.head_bytes.store(state.head_bytes(), Ordering::Release);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), StorageError> {
+        if self.poisoned.load(Ordering::Acquire) { Err(StorageError::Poisoned) } else { Ok(()) }
+    }
+
+    /// Closes the store to writes if `result` is an error.
+    fn poison_on<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        if result.is_err() {
+            self.poisoned.store(true, Ordering::Release);
+        }
+        result
+    }
+}

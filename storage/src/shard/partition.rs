@@ -1,0 +1,174 @@
+//! A retention policy's slices of time. Which slice a point goes to is part of the replicated state, so that a changed
+//! shard duration never puts the same time into two slices.
+
+use super::head::{ColumnKey, Head};
+use hashbrown::{HashMap, HashSet};
+use model::time::TimeRange;
+use model::value::ValueRef;
+use model::{DatabaseId, FieldId};
+use roaring::RoaringBitmap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A retention policy as far as it has points.
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) database: DatabaseId,
+    /// By first time; they never overlap.
+    pub(super) partitions: BTreeMap<i64, Partition>,
+}
+
+impl Policy {
+    pub(super) fn new(database: DatabaseId) -> Self {
+        Self { database, partitions: BTreeMap::new() }
+    }
+
+    /// The partition that `time` lies in, created if there is none: aligned to `duration_ns`, but cut so that it
+    /// overlaps none that exists. `incarnation` numbers those that are created.
+    pub(super) fn partition_at(
+        &mut self,
+        time: i64,
+        duration_ns: i64,
+        incarnation: &mut u64,
+    ) -> (i64, &mut Partition) {
+        let before = self.partitions.range(..=time).next_back().map(|(start, p)| (*start, p.end));
+        let start = match before {
+            Some((start, end)) if time < end => start,
+            _ => {
+                let range = self.free_range(time, duration_ns, before.map(|(_, end)| end));
+                *incarnation += 1;
+                self.partitions.insert(range.start, Partition::new(range, *incarnation));
+                range.start
+            }
+        };
+        // The entry exists: it was found or inserted just now.
+        let found = self.partitions.entry(start);
+        (start, found.or_insert_with(|| Partition::new(TimeRange::new(start, start), 0)))
+    }
+
+    fn free_range(&self, time: i64, duration_ns: i64, end_before: Option<i64>) -> TimeRange {
+        let duration = i128::from(duration_ns.max(1));
+        let aligned = i128::from(time).div_euclid(duration) * duration;
+        let clamp = |t: i128| t.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+        let start_after = self.partitions.range(time..).next().map(|(start, _)| *start);
+        TimeRange {
+            start: clamp(aligned).max(end_before.unwrap_or(i64::MIN)),
+            end: clamp(aligned + duration).min(start_after.unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// The partitions that share a time with `range`, in order.
+    pub(super) fn overlapping(&self, range: TimeRange) -> impl Iterator<Item = (i64, &Partition)> {
+        // Partitions do not overlap, so only the last one that starts before the range can reach into it.
+        let first =
+            self.partitions.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
+        let end = range.end.max(first);
+        self.partitions.range(first..end).filter(move |(_, p)| p.end > range.start).map(|(s, p)| (*s, p))
+    }
+}
+
+/// One slice of time of a retention policy.
+#[derive(Debug)]
+pub(super) struct Partition {
+    /// First time after it.
+    pub(super) end: i64,
+    /// Tells a partition from an earlier one of the same start that was dropped.
+    pub(super) incarnation: u64,
+    /// Its record is on disk or on its way there.
+    pub(super) recorded: bool,
+    /// It has chunks on disk.
+    pub(super) sealed: bool,
+    /// Series that have a point of a field, sealed or not.
+    pub(super) columns: HashMap<FieldId, RoaringBitmap>,
+    /// Fields whose series changed since the last freeze.
+    pub(super) changed: HashSet<FieldId>,
+    /// Series that have a point of any field.
+    pub(super) series: RoaringBitmap,
+    /// Points that are not sealed.
+    pub(super) head: Head,
+    /// Points that a running flush is sealing; older than `head`.
+    pub(super) frozen: Option<Arc<Head>>,
+}
+
+/// What a point changed besides itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// Nothing.
+    Point,
+    /// The series has its first point in the partition.
+    FirstOfSeries,
+}
+
+impl Partition {
+    pub(super) fn new(range: TimeRange, incarnation: u64) -> Self {
+        Self {
+            end: range.end,
+            incarnation,
+            recorded: false,
+            sealed: false,
+            columns: HashMap::new(),
+            changed: HashSet::new(),
+            series: RoaringBitmap::new(),
+            head: Head::default(),
+            frozen: None,
+        }
+    }
+
+    /// Adds a point.
+    pub(super) fn push(&mut self, key: ColumnKey, time: i64, value: &ValueRef<'_>) -> Pushed {
+        let Some(column) = self.head.push(key, time, value) else { return Pushed::Point };
+        column.fresh = self.columns.entry(key.field()).or_default().insert(key.series().0);
+        if column.fresh {
+            self.changed.insert(key.field());
+            if self.series.insert(key.series().0) {
+                return Pushed::FirstOfSeries;
+            }
+        }
+        Pushed::Point
+    }
+
+    /// Whether the series has a point of the field here.
+    pub(super) fn has(&self, key: ColumnKey) -> bool {
+        self.columns.get(&key.field()).is_some_and(|series| series.contains(key.series().0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_changed_duration_never_overlaps() {
+        let mut policy = Policy::new(DatabaseId(1));
+        let mut n = 0;
+        policy.partition_at(105, 10, &mut n);
+        assert_eq!(policy.partition_at(99, 100, &mut n).1.end, 100);
+        assert_eq!(policy.partition_at(112, 100, &mut n).1.end, 200);
+        assert_eq!(policy.partition_at(109, 7, &mut n).1.end, 110);
+        let starts: Vec<_> = policy.partitions.keys().copied().collect();
+        assert_eq!((starts, n), (vec![0, 100, 110], 3));
+    }
+
+    proptest! {
+        #[test]
+        fn partitions_hold_their_times(points: Vec<(i64, u64)>, from: i64, to: i64) {
+            let mut policy = Policy::new(DatabaseId(1));
+            let mut n = 0;
+            for (time, duration) in points {
+                let time = time.clamp(model::time::TIME_MIN, model::time::TIME_MAX);
+                let duration = i64::try_from(duration).unwrap_or(1);
+                let (start, partition) = policy.partition_at(time, duration, &mut n);
+                prop_assert!(start <= time && time < partition.end);
+            }
+            let range = TimeRange::new(from, to);
+            let all = policy.partitions.iter();
+            let expected: Vec<i64> =
+                all.filter(|(s, p)| range.overlaps(&TimeRange::new(**s, p.end))).map(|(s, _)| *s).collect();
+            let found: Vec<i64> = policy.overlapping(range).map(|(s, _)| s).collect();
+            prop_assert_eq!(found, if range.is_empty() { vec![] } else { expected });
+            let bounds: Vec<_> = policy.partitions.iter().map(|(s, p)| (*s, p.end)).collect();
+            prop_assert!(bounds.windows(2).all(|w| w[0].1 <= w[1].0));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Seals a frozen head into chunks, so that a window on disk stays in few blocks.
+//!
+//! A flush comes more often than a window ends. The newest window of a column gets what is new appended; after some
+//! appends, and when the column has moved on to the next window, it is read, folded and written as one. Points for
+//! older windows (late ones) are folded in at once. Only a flush writes chunks, so read and write cannot be torn.
+
+use super::head::{Column, ColumnKey, Head};
+use crate::chunk::{Rows, blocks};
+use crate::error::StorageError;
+use crate::key::{ChunkKey, PartitionKey, window_of};
+use crate::rocks::{Batch, Rocks, Table};
+use hashbrown::HashMap;
+use std::borrow::Cow;
+
+/// Blocks that may be appended to a window before it is folded.
+const APPENDS_MAX: u8 = 8;
+
+/// The newest window that a column has on disk, and how many blocks were appended to it.
+#[derive(Debug, Clone, Copy)]
+struct Tail {
+    window: i32,
+    appends: u8,
+}
+
+/// The tails of one partition's columns.
+#[derive(Debug, Default)]
+pub(super) struct PartitionTails(HashMap<ColumnKey, Tail>);
+
+/// The tails of the partitions that the last flush wrote to. Only in memory: a column without a tail costs one read.
+#[derive(Debug, Default)]
+pub(super) struct Tails(HashMap<u64, PartitionTails>);
+
+impl Tails {
+    /// Those of the partition with this incarnation.
+    pub(super) fn of(&mut self, incarnation: u64) -> &mut PartitionTails {
+        self.0.entry(incarnation).or_default()
+    }
+
+    /// Forgets the partitions that are not written to any more.
+    pub(super) fn keep_only(&mut self, incarnations: impl Iterator<Item = u64>) {
+        let live: Vec<u64> = incarnations.collect();
+        self.0.retain(|incarnation, _| live.contains(incarnation));
+    }
+}
+
+/// Puts the chunks of a frozen head into the batch.
+///
+/// # Errors
+///
+/// When chunks that must be folded cannot be read. Damaged ones are appended to instead: the damage stays where it
+/// is and readers are told.
+pub(super) fn seal(
+    rocks: &Rocks,
+    partition: PartitionKey,
+    head: &Head,
+    tails: &mut PartitionTails,
+    batch: &mut Batch<'_>,
+) -> Result<(), StorageError> {
+    for column in head.in_order() {
+        let rows = match column.sorted() {
+            Some(rows) => Cow::Borrowed(rows),
+            None => Cow::Owned(column.copy(i64::MIN, i64::MAX)),
+        };
+        let sealing = Sealing { rocks, partition, column: column.key, rows: &rows };
+        let tail = tails.0.get(&column.key).copied();
+        let tail = sealing.seal(column, tail, batch)?;
+        tails.0.insert(column.key, tail);
+    }
+    Ok(())
+}
+
+/// One column on its way to disk.
+struct Sealing<'a> {
+    rocks: &'a Rocks,
+    partition: PartitionKey,
+    column: ColumnKey,
+    rows: &'a Rows,
+}
+
+impl Sealing<'_> {
+    fn seal(&self, column: &Column, tail: Option<Tail>, batch: &mut Batch<'_>) -> Result<Tail, StorageError> {
+        let newest = self.rows.rows.last().map_or(i32::MIN, |r| window_of(r.0));
+        let tail = match tail {
+            _ if column.fresh => Tail { window: i32::MIN, appends: 0 },
+            Some(tail) => tail,
+            None => self.tail_on_disk()?,
+        };
+        let mut next = Tail { window: newest, appends: 0 };
+        let mut touched_tail = false;
+        for part in self.rows.rows.chunk_by(|a, b| window_of(a.0) == window_of(b.0)) {
+            let window = window_of(part[0].0);
+            let closes = window < newest;
+            touched_tail |= window == tail.window;
+            if window > tail.window {
+                batch.put(Table::Chunk, &self.key(window), &blocks::encode(self.rows, part));
+            } else if window == tail.window && !closes && tail.appends < APPENDS_MAX {
+                batch.merge(&self.key(window), &blocks::encode(self.rows, part));
+                next.appends = tail.appends + 1;
+            } else {
+                self.fold(window, part, batch)?;
+            }
+        }
+        if !touched_tail && tail.appends > 0 && tail.window < newest {
+            self.fold(tail.window, &[], batch)?;
+        }
+        // Late points only: the tail is where it was.
+        if tail.window > newest {
+            next = tail;
+        }
+        Ok(next)
+    }
+
+    /// The newest window on disk; how many blocks it has is not known, so they count as many.
+    fn tail_on_disk(&self) -> Result<Tail, StorageError> {
+        let last = self.rocks.last_key(Table::Chunk, &self.key(i32::MIN), &self.key(i32::MAX))?;
+        let window = match last {
+            Some(key) => ChunkKey::parse(&key).ok_or(StorageError::damaged("chunk key"))?.window,
+            None => i32::MIN,
+        };
+        Ok(Tail { window, appends: APPENDS_MAX })
+    }
+
+    fn key(&self, window: i32) -> [u8; ChunkKey::LEN] {
+        let (series, field) = (self.column.series(), self.column.field());
+        ChunkKey { partition: self.partition, series, field, window }.encode()
+    }
+
+    /// Reads what the window has, adds `part`, and writes it as one.
+    fn fold(&self, window: i32, part: &[(i64, u64)], batch: &mut Batch<'_>) -> Result<(), StorageError> {
+        let key = self.key(window);
+        let value = self.rocks.get(Table::Chunk, &key)?.unwrap_or_default();
+        let own = Rows {
+            rows: part.to_vec(),
+            strings: self.rows.strings.clone(),
+            ..Rows::new(self.rows.field_type)
+        };
+        match blocks::fold(&value) {
+            Ok(Some(mut rows)) if rows.field_type == own.field_type => {
+                rows.append(&own);
+                rows.settle();
+                batch.put(Table::Chunk, &key, &blocks::encode(&rows, &rows.rows));
+            }
+            Ok(None) => batch.put(Table::Chunk, &key, &blocks::encode(&own, &own.rows)),
+            Ok(Some(_)) | Err(_) => {
+                tracing::error!(series = %self.column.series(), field = %self.column.field(), window, "damaged chunk");
+                batch.merge(&key, &blocks::encode(&own, &own.rows));
+            }
+        }
+        Ok(())
+    }
+}
