@@ -1,0 +1,144 @@
+//! The whole catalog, as the meta group writes it at a flush.
+
+use super::{DecodeError, field_type};
+use crate::catalog as wire;
+use model::catalog::{Catalog, Database, FieldDef, FieldTable, Measurement, NodeInfo, RetentionPolicy};
+use model::{DatabaseId, FieldId, GroupId, NodeId, RetentionPolicyId};
+use prost::Message;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The catalog's bytes: equal catalogs have equal bytes.
+pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
+    let message = wire::Catalog {
+        cluster: catalog.cluster.clone(),
+        version: catalog.version,
+        databases: catalog.databases.iter().map(|d| database_to_wire(d)).collect(),
+        nodes: catalog.nodes.iter().map(|(id, info)| node_to_wire(*id, info)).collect(),
+        slots: catalog.slots.iter().map(|g| g.0).collect(),
+        next_database: catalog.next_database,
+        next_policy: catalog.next_policy,
+    };
+    message.encode_to_vec()
+}
+
+/// Reads what [`encode_catalog`] wrote.
+///
+/// # Errors
+///
+/// [`DecodeError`] when the bytes are damaged or of a newer version.
+pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
+    let message = wire::Catalog::decode(bytes)?;
+    let databases = message.databases.into_iter().map(database_from_wire).map(|d| d.map(Arc::new));
+    Ok(Catalog {
+        cluster: message.cluster,
+        version: message.version,
+        databases: databases.collect::<Result<_, _>>()?,
+        nodes: message.nodes.into_iter().map(node_from_wire).collect(),
+        slots: message.slots.into_iter().map(GroupId).collect(),
+        next_database: message.next_database,
+        next_policy: message.next_policy,
+    })
+}
+
+pub(super) fn node_to_wire(id: NodeId, info: &NodeInfo) -> wire::Node {
+    wire::Node {
+        id: id.0,
+        peer_addr: info.peer_addr.clone(),
+        http_addr: info.http_addr.clone(),
+        admin_addr: info.admin_addr.clone(),
+        volume: info.volume.clone(),
+    }
+}
+
+pub(super) fn node_from_wire(node: wire::Node) -> (NodeId, NodeInfo) {
+    let wire::Node { id, peer_addr, http_addr, admin_addr, volume } = node;
+    (NodeId(id), NodeInfo { peer_addr, http_addr, admin_addr, volume })
+}
+
+fn database_to_wire(database: &Database) -> wire::Database {
+    wire::Database {
+        id: database.id.0,
+        name: database.name.to_string(),
+        policies: database.policies.iter().map(policy_to_wire).collect(),
+        default_policy: database.default_policy.map(|id| id.0),
+        measurements: database.fields.measurements.iter().map(measurement_to_wire).collect(),
+        next_field: database.fields.next,
+    }
+}
+
+fn database_from_wire(database: wire::Database) -> Result<Database, DecodeError> {
+    let measurements: Result<BTreeMap<_, _>, _> =
+        database.measurements.into_iter().map(measurement_from_wire).collect();
+    Ok(Database {
+        id: DatabaseId(database.id),
+        name: Arc::from(database.name),
+        policies: database.policies.into_iter().map(policy_from_wire).collect(),
+        default_policy: database.default_policy.map(RetentionPolicyId),
+        fields: FieldTable { measurements: measurements?, next: database.next_field },
+    })
+}
+
+fn policy_to_wire(policy: &RetentionPolicy) -> wire::RetentionPolicy {
+    wire::RetentionPolicy {
+        id: policy.id.0,
+        name: policy.name.to_string(),
+        duration_ns: policy.duration_ns,
+        shard_duration_ns: policy.shard_duration_ns,
+        replication: policy.replication,
+    }
+}
+
+fn policy_from_wire(policy: wire::RetentionPolicy) -> RetentionPolicy {
+    RetentionPolicy {
+        id: RetentionPolicyId(policy.id),
+        name: Arc::from(policy.name),
+        duration_ns: policy.duration_ns,
+        shard_duration_ns: policy.shard_duration_ns,
+        replication: policy.replication,
+    }
+}
+
+fn measurement_to_wire((name, measurement): (&Arc<str>, &Measurement)) -> wire::Measurement {
+    let fields = measurement.fields.iter().map(|(name, def)| wire::Field {
+        name: name.to_string(),
+        id: def.id.0,
+        field_type: u32::from(def.field_type.code()),
+    });
+    wire::Measurement { name: name.to_string(), fields: fields.collect() }
+}
+
+fn measurement_from_wire(measurement: wire::Measurement) -> Result<(Arc<str>, Measurement), DecodeError> {
+    let fields = measurement.fields.into_iter().map(|field| {
+        let def = FieldDef { id: FieldId(field.id), field_type: field_type(field.field_type)? };
+        Ok((Arc::from(field.name), def))
+    });
+    let fields = fields.collect::<Result<_, DecodeError>>()?;
+    Ok((Arc::from(measurement.name), Measurement { fields }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::tests::any_command;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_catalog_comes_back_as_it_was(commands in proptest::collection::vec(any_command(), 0..40)) {
+            let mut catalog = Catalog::default();
+            for command in &commands {
+                drop(catalog.apply(command));
+            }
+            let bytes = encode_catalog(&catalog);
+            let back = decode_catalog(&bytes).unwrap();
+            prop_assert_eq!(&back, &catalog);
+            prop_assert_eq!(encode_catalog(&back), bytes);
+        }
+
+        #[test]
+        fn damaged_bytes_never_panic(bytes: Vec<u8>) {
+            drop(decode_catalog(&bytes));
+        }
+    }
+}

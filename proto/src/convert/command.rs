@@ -1,0 +1,263 @@
+//! One catalog command, as it stands in the meta group's log.
+
+use super::catalog::{node_from_wire, node_to_wire};
+use super::{DecodeError, field_type};
+use crate::catalog as wire;
+use crate::catalog::catalog_command::Command as Wire;
+use model::catalog::{CatalogCommand, NewField, PolicyChange, PolicySpec};
+use model::{DatabaseId, GroupId, NodeId};
+use prost::Message;
+use std::sync::Arc;
+
+/// The command's bytes.
+pub fn encode_catalog_command(command: &CatalogCommand) -> Vec<u8> {
+    wire::CatalogCommand { command: Some(to_wire(command)) }.encode_to_vec()
+}
+
+/// Reads what [`encode_catalog_command`] wrote.
+///
+/// # Errors
+///
+/// [`DecodeError`] when the bytes are damaged or of a newer version.
+pub fn decode_catalog_command(bytes: &[u8]) -> Result<CatalogCommand, DecodeError> {
+    from_wire(wire::CatalogCommand::decode(bytes)?.command.ok_or(DecodeError::Missing("a known command"))?)
+}
+
+fn to_wire(command: &CatalogCommand) -> Wire {
+    match command {
+        CatalogCommand::Bootstrap { cluster, nodes, slots } => Wire::Bootstrap(wire::Bootstrap {
+            cluster: cluster.clone(),
+            nodes: nodes.iter().map(|(id, info)| node_to_wire(*id, info)).collect(),
+            slots: slots.iter().map(|g| g.0).collect(),
+        }),
+        CatalogCommand::PutNode { id, info } => {
+            Wire::PutNode(wire::PutNode { node: Some(node_to_wire(*id, info)) })
+        }
+        CatalogCommand::RemoveNode { id } => Wire::RemoveNode(wire::RemoveNode { id: id.0 }),
+        CatalogCommand::CreateDatabase { name, policy } => Wire::CreateDatabase(wire::CreateDatabase {
+            name: name.clone(),
+            policy: Some(spec_to_wire(policy)),
+        }),
+        CatalogCommand::DropDatabase { name } => {
+            Wire::DropDatabase(wire::DropDatabase { name: name.clone() })
+        }
+        CatalogCommand::CreateRetentionPolicy { database, spec, make_default } => {
+            Wire::CreateRetentionPolicy(wire::CreateRetentionPolicy {
+                database: database.clone(),
+                spec: Some(spec_to_wire(spec)),
+                make_default: *make_default,
+            })
+        }
+        CatalogCommand::AlterRetentionPolicy { database, policy, change } => {
+            Wire::AlterRetentionPolicy(wire::AlterRetentionPolicy {
+                database: database.clone(),
+                policy: policy.clone(),
+                duration_ns: change.duration_ns,
+                replication: change.replication,
+                shard_duration_ns: change.shard_duration_ns,
+                make_default: change.make_default,
+            })
+        }
+        CatalogCommand::DropRetentionPolicy { database, policy } => {
+            let (database, policy) = (database.clone(), policy.clone());
+            Wire::DropRetentionPolicy(wire::DropRetentionPolicy { database, policy })
+        }
+        CatalogCommand::RegisterFields { database, fields } => Wire::RegisterFields(wire::RegisterFields {
+            database: database.0,
+            fields: fields.iter().map(new_field_to_wire).collect(),
+        }),
+    }
+}
+
+fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
+    Ok(match command {
+        Wire::Bootstrap(c) => CatalogCommand::Bootstrap {
+            cluster: c.cluster,
+            nodes: c.nodes.into_iter().map(node_from_wire).collect(),
+            slots: c.slots.into_iter().map(GroupId).collect(),
+        },
+        Wire::PutNode(c) => {
+            let (id, info) = node_from_wire(c.node.ok_or(DecodeError::Missing("a node"))?);
+            CatalogCommand::PutNode { id, info }
+        }
+        Wire::RemoveNode(c) => CatalogCommand::RemoveNode { id: NodeId(c.id) },
+        Wire::CreateDatabase(c) => {
+            CatalogCommand::CreateDatabase { name: c.name, policy: spec_from_wire(c.policy)? }
+        }
+        Wire::DropDatabase(c) => CatalogCommand::DropDatabase { name: c.name },
+        Wire::CreateRetentionPolicy(c) => CatalogCommand::CreateRetentionPolicy {
+            database: c.database,
+            spec: spec_from_wire(c.spec)?,
+            make_default: c.make_default,
+        },
+        Wire::AlterRetentionPolicy(c) => CatalogCommand::AlterRetentionPolicy {
+            database: c.database,
+            policy: c.policy,
+            change: PolicyChange {
+                duration_ns: c.duration_ns,
+                replication: c.replication,
+                shard_duration_ns: c.shard_duration_ns,
+                make_default: c.make_default,
+            },
+        },
+        Wire::DropRetentionPolicy(c) => {
+            CatalogCommand::DropRetentionPolicy { database: c.database, policy: c.policy }
+        }
+        Wire::RegisterFields(c) => CatalogCommand::RegisterFields {
+            database: DatabaseId(c.database),
+            fields: c.fields.into_iter().map(new_field_from_wire).collect::<Result<_, _>>()?,
+        },
+    })
+}
+
+fn spec_to_wire(spec: &PolicySpec) -> wire::PolicySpec {
+    wire::PolicySpec {
+        name: spec.name.clone(),
+        duration_ns: spec.duration_ns,
+        replication: spec.replication,
+        shard_duration_ns: spec.shard_duration_ns,
+    }
+}
+
+fn spec_from_wire(spec: Option<wire::PolicySpec>) -> Result<PolicySpec, DecodeError> {
+    let spec = spec.ok_or(DecodeError::Missing("a policy"))?;
+    Ok(PolicySpec {
+        name: spec.name,
+        duration_ns: spec.duration_ns,
+        replication: spec.replication,
+        shard_duration_ns: spec.shard_duration_ns,
+    })
+}
+
+fn new_field_to_wire(field: &NewField) -> wire::NewField {
+    wire::NewField {
+        measurement: field.measurement.to_string(),
+        field: field.field.to_string(),
+        field_type: u32::from(field.field_type.code()),
+    }
+}
+
+fn new_field_from_wire(field: wire::NewField) -> Result<NewField, DecodeError> {
+    Ok(NewField {
+        measurement: Arc::from(field.measurement),
+        field: Arc::from(field.field),
+        field_type: field_type(field.field_type)?,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use model::FieldType;
+    use model::catalog::NodeInfo;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    /// Few names, so that commands meet each other's objects.
+    fn any_name() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("a".to_owned()),
+            Just("b".to_owned()),
+            Just("ü \"x\"".to_owned()),
+            Just(String::new())
+        ]
+    }
+
+    fn any_duration() -> impl Strategy<Value = i64> {
+        prop_oneof![Just(0), Just(7_200_000_000_000), Just(604_800_000_000_000), any::<i64>()]
+    }
+
+    fn any_spec() -> impl Strategy<Value = PolicySpec> {
+        (
+            option::of(any_name()),
+            option::of(any_duration()),
+            option::of(any::<u32>()),
+            option::of(any_duration()),
+        )
+            .prop_map(|(name, duration_ns, replication, shard_duration_ns)| PolicySpec {
+                name,
+                duration_ns,
+                replication,
+                shard_duration_ns,
+            })
+    }
+
+    fn any_change() -> impl Strategy<Value = PolicyChange> {
+        (option::of(any_duration()), option::of(any::<u32>()), option::of(any_duration()), any::<bool>())
+            .prop_map(|(duration_ns, replication, shard_duration_ns, make_default)| PolicyChange {
+                duration_ns,
+                replication,
+                shard_duration_ns,
+                make_default,
+            })
+    }
+
+    fn any_node() -> impl Strategy<Value = (NodeId, NodeInfo)> {
+        (0u64..5, any_name(), any_name(), any_name(), any_name()).prop_map(|(id, a, b, c, d)| {
+            (NodeId(id), NodeInfo { peer_addr: a, http_addr: b, admin_addr: c, volume: d })
+        })
+    }
+
+    fn any_field() -> impl Strategy<Value = NewField> {
+        let field_type = prop_oneof![
+            Just(FieldType::Float),
+            Just(FieldType::Integer),
+            Just(FieldType::Unsigned),
+            Just(FieldType::Boolean),
+            Just(FieldType::String)
+        ];
+        (any_name(), any_name(), field_type).prop_map(|(measurement, field, field_type)| NewField {
+            measurement: measurement.into(),
+            field: field.into(),
+            field_type,
+        })
+    }
+
+    pub(in crate::convert) fn any_command() -> impl Strategy<Value = CatalogCommand> {
+        let nodes = proptest::collection::vec(any_node(), 0..4);
+        let slots = proptest::collection::vec(0u32..9, 0..20);
+        let fields = proptest::collection::vec(any_field(), 0..6);
+        prop_oneof![
+            (any_name(), nodes, slots).prop_map(|(cluster, nodes, slots)| CatalogCommand::Bootstrap {
+                cluster,
+                nodes,
+                slots: slots.into_iter().map(GroupId).collect(),
+            }),
+            any_node().prop_map(|(id, info)| CatalogCommand::PutNode { id, info }),
+            (0u64..5).prop_map(|id| CatalogCommand::RemoveNode { id: NodeId(id) }),
+            (any_name(), any_spec())
+                .prop_map(|(name, policy)| CatalogCommand::CreateDatabase { name, policy }),
+            any_name().prop_map(|name| CatalogCommand::DropDatabase { name }),
+            (any_name(), any_spec(), any::<bool>()).prop_map(|(database, spec, make_default)| {
+                CatalogCommand::CreateRetentionPolicy { database, spec, make_default }
+            }),
+            (any_name(), any_name(), any_change()).prop_map(|(database, policy, change)| {
+                CatalogCommand::AlterRetentionPolicy { database, policy, change }
+            }),
+            (any_name(), any_name())
+                .prop_map(|(database, policy)| { CatalogCommand::DropRetentionPolicy { database, policy } }),
+            (0u32..4, fields).prop_map(|(database, fields)| CatalogCommand::RegisterFields {
+                database: DatabaseId(database),
+                fields,
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_command_comes_back_as_it_was(command in any_command()) {
+            prop_assert_eq!(decode_catalog_command(&encode_catalog_command(&command)).unwrap(), command);
+        }
+
+        #[test]
+        fn damaged_bytes_never_panic(bytes: Vec<u8>) {
+            drop(decode_catalog_command(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_command_of_a_later_version_is_refused() {
+        // Field 99, an empty message.
+        assert!(decode_catalog_command(&[0x9a, 0x06, 0x00]).is_err());
+    }
+}
