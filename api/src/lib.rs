@@ -1,6 +1,35 @@
 //! The HTTP surface: InfluxDB 1.x on one port, the admin API on another. It asks a [`Coordinator`] for everything and
 //! knows nothing of clusters, disks and Raft.
+//!
+//! ```text
+//! serve      TCP → hyper → a router; bounds connections, slow headers, idle and stalled clients; ends gracefully
+//! router     influx_router, admin_router: path + method → endpoint; common headers, CORS, request metrics
+//! influx/*   one endpoint each: ping, query, write, health
+//! admin/*    probes, metrics, cluster, checksum
+//! params     URL, form and multipart parameters; bind parameters of a query
+//! body       request bodies: byte limits, the budget of all bodies in flight, gzip
+//! encode/*   query results → JSON, CSV, MessagePack, as Go prints them; whole or in chunks
+//! error      every failure → status
+//! metrics    requests and latencies as Prometheus text
+//! ```
+//!
+//! Answers are those of InfluxDB 1.6.7 to the letter; where they differ on purpose, the line says so.
 
+mod admin;
+mod body;
+pub mod config;
 pub mod coordinator;
+mod encode;
+mod error;
+mod headers;
+mod influx;
+pub mod metrics;
+mod params;
+mod router;
+pub mod serve;
 
+pub use config::ApiConfig;
 pub use coordinator::Coordinator;
+pub use metrics::HttpMetrics;
+pub use router::{admin_router, influx_router};
+pub use serve::{ServeLimits, serve};

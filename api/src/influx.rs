@@ -1,0 +1,6 @@
+//! The endpoints of the InfluxDB API, one file each.
+
+pub(crate) mod health;
+pub(crate) mod ping;
+pub(crate) mod query;
+pub(crate) mod write;

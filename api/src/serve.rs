@@ -1,0 +1,143 @@
+//! Serves a router on a listener. Slow and idle clients cannot hold the server: connections are counted, and each has
+//! a time limit for its next request, for the head of a request and for taking an answer.
+
+mod timed;
+
+use axum::Router;
+use axum::body::Body;
+use futures::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use timed::{Activity, TimedStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::ServiceExt;
+
+/// Pause after a failed `accept`: the usual reason is that the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What one listener allows.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeLimits {
+    /// Connections at a time; further ones wait in the kernel's queue. Default 4,096.
+    pub connections_max: usize,
+    /// Time for the head of a request, from its first byte on. Default 30 s.
+    pub header_timeout: Duration,
+    /// Time without a request. Long by default (15 min): a collector whose kept connection is closed while it sends
+    /// its next batch loses that batch.
+    pub idle_timeout: Duration,
+    /// Time in which a client must take some bytes of its answer. Default 60 s.
+    pub stall_timeout: Duration,
+    /// Time that running requests get when the server stops. Default 15 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4_096,
+            header_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(15 * 60),
+            stall_timeout: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Serves until `shutdown` is ready; then accepts nothing more, lets running requests end within
+/// [`ServeLimits::shutdown_timeout`], and returns.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ServeLimits,
+    shutdown: BoxFuture<'static, ()>,
+) {
+    let permits_max = limits.connections_max.clamp(1, Semaphore::MAX_PERMITS);
+    let connections = Arc::new(Semaphore::new(permits_max));
+    let (stop, stopping) = watch::channel(false);
+    let mut shutdown = shutdown;
+    loop {
+        let next = next_connection(&listener, &connections);
+        let (stream, permit) = tokio::select! {
+            () = &mut shutdown => break,
+            next = next => match next {
+                Some(connection) => connection,
+                None => continue,
+            },
+        };
+        tokio::spawn(connection(stream, router.clone(), limits, stopping.clone(), permit));
+    }
+    drop(listener);
+    stop.send_replace(true);
+    let all = u32::try_from(permits_max).unwrap_or(u32::MAX);
+    let ended = tokio::time::timeout(limits.shutdown_timeout, connections.acquire_many(all)).await;
+    if ended.is_err() {
+        tracing::warn!("connections still open at the end of the shutdown timeout");
+    }
+}
+
+/// Waits for a place and then for a client; `None` if accepting failed.
+async fn next_connection(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(error) => {
+            tracing::warn!(%error, "accepting a connection failed");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: ServeLimits,
+    mut stopping: watch::Receiver<bool>,
+    permit: OwnedSemaphorePermit,
+) {
+    // Answers are written in one piece; waiting for more of it would only delay them.
+    stream.set_nodelay(true).unwrap_or_default();
+    let activity = Activity::default();
+    let io = TokioIo::new(TimedStream::new(stream, limits, activity.clone()));
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let running = activity.start();
+        let router = router.clone();
+        async move {
+            let response = router.oneshot(request.map(Body::new)).await;
+            drop(running);
+            response.map_err(|never: Infallible| never)
+        }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The time limits are those of `TimedStream`, which knows an idle connection from a slow one.
+        .header_read_timeout(None)
+        .keep_alive(true)
+        .serve_connection(io, service);
+    let mut serving = pin!(serving);
+    let stop_signal = async move { drop(stopping.wait_for(|&stopping| stopping).await) };
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = stop_signal => {
+            serving.as_mut().graceful_shutdown();
+            match tokio::time::timeout(limits.shutdown_timeout, serving).await {
+                Ok(ended) => ended,
+                Err(_) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+    drop(permit);
+}
