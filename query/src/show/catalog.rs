@@ -1,0 +1,39 @@
+//! Statements that the catalog alone answers.
+
+use super::{ShowContext, table};
+use crate::error::QueryError;
+use crate::influxql::duration;
+use crate::result::{Cell, Series};
+use std::sync::Arc;
+
+/// SHOW DATABASES, in order of creation.
+pub(super) fn databases(context: &ShowContext<'_>) -> Vec<Series> {
+    let names = context.catalog.databases.iter().map(|database| Cell::String(Arc::clone(&database.name)));
+    vec![table("databases", &["name"], names.collect())]
+}
+
+/// SHOW RETENTION POLICIES, in order of creation.
+pub(super) fn retention_policies(context: &ShowContext<'_>) -> Result<Vec<Series>, QueryError> {
+    const COLUMNS: [&str; 5] = ["name", "duration", "shardGroupDuration", "replicaN", "default"];
+    let database = context.required_database()?;
+    let mut cells = Vec::with_capacity(database.policies.len() * COLUMNS.len());
+    for policy in &database.policies {
+        cells.push(Cell::String(Arc::clone(&policy.name)));
+        cells.push(Cell::String(duration::format_go(policy.duration_ns).into()));
+        cells.push(Cell::String(duration::format_go(policy.shard_duration_ns).into()));
+        cells.push(Cell::Integer(i64::from(policy.replication)));
+        cells.push(Cell::Boolean(Some(policy.id) == database.default_policy));
+    }
+    Ok(vec![table("", &COLUMNS, cells)])
+}
+
+/// SHOW CONTINUOUS QUERIES: every database is listed, and none has a continuous query.
+pub(super) fn continuous_queries(context: &ShowContext<'_>) -> Vec<Series> {
+    let databases = context.catalog.databases.iter();
+    databases.map(|database| table(&database.name, &["name", "query"], Vec::new())).collect()
+}
+
+/// SHOW USERS: there are none.
+pub(super) fn users() -> Vec<Series> {
+    vec![table("", &["user", "admin"], Vec::new())]
+}

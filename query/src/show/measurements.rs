@@ -1,0 +1,98 @@
+//! SHOW MEASUREMENTS.
+
+use super::condition::mentions_time;
+use super::sources::{Name, compile};
+use super::{Readers, ShowContext, limited, table};
+use crate::error::QueryError;
+use crate::influxql::ast::{BinaryExpr, BinaryOp, Expr, ShowMeasurements};
+use crate::result::{Cell, Series};
+use model::{DatabaseId, TagPredicate};
+
+pub(super) fn show(
+    statement: &ShowMeasurements,
+    context: &ShowContext<'_>,
+    readers: &Readers<'_>,
+) -> Result<Vec<Series>, QueryError> {
+    if statement.condition.as_ref().is_some_and(mentions_time) {
+        return Err(QueryError::statement("SHOW MEASUREMENTS doesn't support time in WHERE clause"));
+    }
+    if context.database.is_empty() {
+        return Err(QueryError::statement("database name required"));
+    }
+    // An unknown database is no error here, as in 1.x.
+    let Some(database) = context.catalog.database(context.database) else { return Ok(Vec::new()) };
+    let with = statement.measurement.as_ref().map(Name::of).transpose()?;
+    let mut names = Vec::new();
+    for name in readers.measurements(database.id) {
+        let passes = match &statement.condition {
+            None => true,
+            Some(condition) => {
+                Matcher { database: database.id, measurement: &name, readers }.matches(condition)?
+            }
+        };
+        if passes && with.as_ref().is_none_or(|with| with.contains(&name)) {
+            names.push(Cell::String(name));
+        }
+    }
+    let cells: Vec<Cell> = limited(names, statement.limit, statement.offset).collect();
+    Ok(if cells.is_empty() { Vec::new() } else { vec![table("measurements", &["name"], cells)] })
+}
+
+/// A condition on a measurement as a whole: a comparison with a tag is about all values the tag has there, so
+/// `host != 'a'` holds where the tag exists and no series has that value.
+struct Matcher<'a> {
+    database: DatabaseId,
+    measurement: &'a str,
+    readers: &'a Readers<'a>,
+}
+
+impl Matcher<'_> {
+    fn matches(&self, expr: &Expr) -> Result<bool, QueryError> {
+        match expr {
+            Expr::Paren(inner) => self.matches(inner),
+            Expr::Binary(binary) => match binary.op {
+                // Both sides are looked at, so that a fault in either is told.
+                BinaryOp::And => Ok(self.matches(&binary.lhs)? & self.matches(&binary.rhs)?),
+                BinaryOp::Or => Ok(self.matches(&binary.lhs)? | self.matches(&binary.rhs)?),
+                BinaryOp::Eq | BinaryOp::NotEq | BinaryOp::EqRegex | BinaryOp::NotEqRegex => {
+                    self.compare(binary)
+                }
+                _ => Err(QueryError::statement("invalid tag comparison operator")),
+            },
+            other => Err(QueryError::Statement(format!("invalid condition expression: {other}"))),
+        }
+    }
+
+    fn compare(&self, binary: &BinaryExpr) -> Result<bool, QueryError> {
+        let op = binary.op;
+        let Expr::VarRef(tag) = &binary.lhs else {
+            return Err(QueryError::Statement(format!("left side of '{op}' must be a tag key")));
+        };
+        let regex = match (op, &binary.rhs) {
+            (BinaryOp::EqRegex | BinaryOp::NotEqRegex, Expr::Regex(pattern)) => Some(compile(pattern)?),
+            (BinaryOp::EqRegex | BinaryOp::NotEqRegex, _) => {
+                let text = format!("right side of '{op}' must be a regular expression");
+                return Err(QueryError::Statement(text));
+            }
+            _ => None,
+        };
+        let equals = |value: &str| match (&regex, &binary.rhs) {
+            (Some(regex), _) => Ok(regex.is_match(value)),
+            (None, Expr::String(wanted)) => Ok(wanted == value),
+            _ => Err(QueryError::Statement(format!("right side of '{op}' must be a tag value string"))),
+        };
+        let inclusive = matches!(op, BinaryOp::Eq | BinaryOp::EqRegex);
+        if tag.name == "_name" {
+            return Ok(equals(self.measurement)? == inclusive);
+        }
+        // Tells of a wrong right side also where the tag has no value.
+        equals("")?;
+        let values =
+            self.readers.tag_values(self.database, self.measurement, &tag.name, &TagPredicate::All, None);
+        let mut found = false;
+        for value in &values {
+            found |= equals(value)?;
+        }
+        Ok(!values.is_empty() && found == inclusive)
+    }
+}

@@ -1,0 +1,92 @@
+//! All groups as one index.
+
+use model::scan::{GroupReader, ScanError, SeriesRef};
+use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate, TimeRange};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The readers of all groups.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Readers<'a>(pub(super) &'a [&'a dyn GroupReader]);
+
+impl<'a> Readers<'a> {
+    pub(super) fn measurements(&self, database: DatabaseId) -> BTreeSet<Arc<str>> {
+        self.0.iter().flat_map(|reader| reader.measurements(database)).collect()
+    }
+
+    /// Tag keys of the series that satisfy the predicate and, if a range is given, have a point in it.
+    pub(super) fn tag_keys(
+        &self,
+        database: DatabaseId,
+        measurement: &str,
+        predicate: &TagPredicate,
+        range: Option<TimeRange>,
+    ) -> BTreeSet<Arc<str>> {
+        match range {
+            None => self.0.iter().flat_map(|r| r.tag_keys(database, measurement, predicate)).collect(),
+            Some(_) => self
+                .series(database, measurement, predicate, range)
+                .flat_map(|(_, series)| {
+                    series.tags.iter().map(|(key, _)| Arc::clone(key)).collect::<Vec<_>>()
+                })
+                .collect(),
+        }
+    }
+
+    /// Values of a tag key over the series that satisfy the predicate and, if a range is given, have a point in it.
+    pub(super) fn tag_values(
+        &self,
+        database: DatabaseId,
+        measurement: &str,
+        key: &str,
+        predicate: &TagPredicate,
+        range: Option<TimeRange>,
+    ) -> BTreeSet<Arc<str>> {
+        match range {
+            None => self.0.iter().flat_map(|r| r.tag_values(database, measurement, key, predicate)).collect(),
+            Some(_) => self
+                .series(database, measurement, predicate, range)
+                .filter_map(|(_, series)| {
+                    series.tags.iter().find(|(k, _)| **k == *key).map(|(_, value)| Arc::clone(value))
+                })
+                .collect(),
+        }
+    }
+
+    /// The series that satisfy the predicate and, if a range is given, have a point in it; group by group.
+    pub(super) fn series<'s>(
+        &'s self,
+        database: DatabaseId,
+        measurement: &'s str,
+        predicate: &'s TagPredicate,
+        range: Option<TimeRange>,
+    ) -> impl Iterator<Item = (&'a dyn GroupReader, SeriesRef)> + 's {
+        self.0.iter().flat_map(move |reader| {
+            reader
+                .series(database, measurement, predicate)
+                .into_iter()
+                .filter(move |series| range.is_none_or(|range| reader.is_active(series.id, range)))
+                .map(move |series| (*reader, series))
+        })
+    }
+
+    /// Fields that have a point in a policy.
+    pub(super) fn fields(
+        &self,
+        database: DatabaseId,
+        policy: RetentionPolicyId,
+        measurement: &str,
+    ) -> BTreeSet<FieldId> {
+        self.0.iter().flat_map(|reader| reader.fields(database, policy, measurement).into_keys()).collect()
+    }
+}
+
+/// Whether a series has a point of a field in a policy.
+pub(super) fn has_field(
+    reader: &dyn GroupReader,
+    policy: RetentionPolicyId,
+    series: &SeriesRef,
+    field: FieldId,
+) -> Result<bool, ScanError> {
+    Ok(!reader.scan(policy, series.id, field, TimeRange::ALL)?.is_empty())
+}

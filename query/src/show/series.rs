@@ -1,0 +1,62 @@
+//! SHOW SERIES.
+
+use super::condition::Filter;
+use super::sources::locate;
+use super::{Readers, ShowContext, limited, table};
+use crate::error::QueryError;
+use crate::influxql::ast::ShowSeries;
+use crate::result::{Cell, Series};
+use model::SeriesKey;
+use model::catalog::Database;
+use model::scan::SeriesRef;
+use model::series::text;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The index is of the whole database: the policy in FROM must exist, but does not narrow the answer.
+pub(super) fn show(
+    statement: &ShowSeries,
+    context: &ShowContext<'_>,
+    readers: &Readers<'_>,
+) -> Result<Vec<Series>, QueryError> {
+    let located = locate(&statement.sources, context)?;
+    let filter = Filter::of(statement.condition.as_ref(), context)?;
+    let measurements: BTreeSet<(Arc<str>, &str)> = located
+        .iter()
+        .flat_map(|source| {
+            let names = readers.measurements(source.database.id).into_iter();
+            names.filter(|name| source.names.contains(name)).map(|name| (name, &*source.database.name))
+        })
+        .collect();
+    let wanted =
+        if statement.limit == 0 { u64::MAX } else { statement.offset.saturating_add(statement.limit) };
+    let mut keys = Vec::new();
+    for (measurement, database) in measurements {
+        // Measurements come in order, so what is beyond the limit now stays beyond it.
+        if keys.len() as u64 >= wanted {
+            break;
+        }
+        let database = context.database_named(database)?;
+        keys.extend(measurement_keys(database, &measurement, &filter, readers)?);
+    }
+    let cells: Vec<Cell> =
+        limited(keys, statement.limit, statement.offset).map(|key| Cell::String(text(&key.0))).collect();
+    Ok(if cells.is_empty() { Vec::new() } else { vec![table("", &["key"], cells)] })
+}
+
+/// Keys of a measurement's series, in order of their bytes.
+fn measurement_keys(
+    database: &Database,
+    measurement: &str,
+    filter: &Filter,
+    readers: &Readers<'_>,
+) -> Result<BTreeSet<SeriesKey>, QueryError> {
+    let predicate = filter.predicate(measurement)?;
+    let series = readers.series(database.id, measurement, &predicate, filter.range);
+    Ok(series.map(|(_, series)| key_of(measurement, &series)).collect())
+}
+
+fn key_of(measurement: &str, series: &SeriesRef) -> SeriesKey {
+    let tags: Vec<(&[u8], &[u8])> = series.tags.iter().map(|(k, v)| (k.as_bytes(), v.as_bytes())).collect();
+    SeriesKey::from_parts(measurement.as_bytes(), &tags)
+}

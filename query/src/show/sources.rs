@@ -1,0 +1,109 @@
+//! FROM of a SHOW statement.
+
+use super::ShowContext;
+use crate::error::QueryError;
+use crate::influxql::ast::{MeasurementName, Source};
+use crate::influxql::regex::compile as compile_pattern;
+use model::catalog::{Database, RetentionPolicy};
+use regex::Regex;
+use std::sync::Arc;
+
+/// Which measurements a FROM clause names.
+#[derive(Debug)]
+pub(super) enum Names {
+    /// All of them: there was no FROM.
+    Every,
+    /// Those that one of these matches.
+    AnyOf(Vec<Name>),
+}
+
+/// One name or pattern.
+#[derive(Debug)]
+pub(super) enum Name {
+    Is(String),
+    Matches(Regex),
+}
+
+impl Name {
+    pub(super) fn of(measurement: &MeasurementName) -> Result<Self, QueryError> {
+        match &measurement.regex {
+            None => Ok(Self::Is(measurement.name.clone())),
+            Some(pattern) => compile(pattern).map(Self::Matches),
+        }
+    }
+
+    pub(super) fn contains(&self, measurement: &str) -> bool {
+        match self {
+            Self::Is(name) => name == measurement,
+            Self::Matches(regex) => regex.is_match(measurement),
+        }
+    }
+}
+
+impl Names {
+    /// The names of a FROM clause; databases and policies in it do not count.
+    pub(super) fn of(sources: &[Source]) -> Result<Self, QueryError> {
+        if sources.is_empty() {
+            return Ok(Self::Every);
+        }
+        measurements(sources).map(Name::of).collect::<Result<_, _>>().map(Self::AnyOf)
+    }
+
+    pub(super) fn contains(&self, measurement: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::AnyOf(names) => names.iter().any(|name| name.contains(measurement)),
+        }
+    }
+}
+
+/// One item of a FROM clause with its database and policy found in the catalog.
+#[derive(Debug)]
+pub(super) struct Located<'a> {
+    pub(super) database: &'a Arc<Database>,
+    pub(super) policy: &'a RetentionPolicy,
+    pub(super) names: Names,
+}
+
+/// The items of a FROM clause, each in its own or the default database and policy. Without FROM: all measurements of
+/// the default policy.
+pub(super) fn locate<'a>(
+    sources: &[Source],
+    context: &ShowContext<'a>,
+) -> Result<Vec<Located<'a>>, QueryError> {
+    if sources.is_empty() {
+        let database = context.required_database()?;
+        return Ok(vec![Located { database, policy: policy(database, "")?, names: Names::Every }]);
+    }
+    measurements(sources)
+        .map(|measurement| {
+            let database = match &*measurement.database {
+                "" => context.required_database()?,
+                name => context.database_named(name)?,
+            };
+            let names = Names::AnyOf(vec![Name::of(measurement)?]);
+            Ok(Located { database, policy: policy(database, &measurement.policy)?, names })
+        })
+        .collect()
+}
+
+fn policy<'a>(database: &'a Database, name: &str) -> Result<&'a RetentionPolicy, QueryError> {
+    if name.is_empty() {
+        return database.default_policy().ok_or_else(|| {
+            QueryError::Statement(format!("default retention policy not set for: {}", database.name))
+        });
+    }
+    database.policy(name).ok_or_else(|| QueryError::Statement(format!("retention policy not found: {name}")))
+}
+
+/// The parser lets no subquery into SHOW.
+fn measurements(sources: &[Source]) -> impl Iterator<Item = &MeasurementName> {
+    sources.iter().filter_map(|source| match source {
+        Source::Measurement(measurement) => Some(measurement),
+        Source::Subquery(_) => None,
+    })
+}
+
+pub(super) fn compile(pattern: &str) -> Result<Regex, QueryError> {
+    compile_pattern(pattern).map_err(|error| QueryError::Statement(error.to_string()))
+}

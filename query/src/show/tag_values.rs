@@ -1,0 +1,114 @@
+//! SHOW TAG VALUES.
+
+use super::condition::Filter;
+use super::sources::{Names, compile};
+use super::{Readers, ShowContext, limited, table};
+use crate::error::QueryError;
+use crate::influxql::ast::{BinaryExpr, BinaryOp, Expr, ShowTagValues, TagKeyMatch};
+use crate::result::{Cell, Series};
+use model::TagPredicate;
+use regex::Regex;
+use std::sync::Arc;
+
+/// Stands for the value itself in the WHERE clause, as from 1.7 on.
+const VALUE: &str = "value";
+
+/// Databases and policies in FROM do not count: 1.x reads and forgets them.
+pub(super) fn show(
+    statement: &ShowTagValues,
+    context: &ShowContext<'_>,
+    readers: &Readers<'_>,
+) -> Result<Vec<Series>, QueryError> {
+    let database = context.required_database()?;
+    let mut filter = Filter::of(statement.condition.as_ref(), context)?;
+    let mut values = Filter::of(statement.condition.as_ref(), context)?;
+    filter.retain(&|comparison| !is_about_value(comparison));
+    values.retain(&is_about_value);
+    let names = Names::of(&statement.sources)?;
+    let wanted_keys = KeyFilter::of(&statement.key)?;
+    let wanted_values = value_predicate(&values)?;
+    let mut series = Vec::new();
+    for measurement in readers.measurements(database.id) {
+        if !names.contains(&measurement) {
+            continue;
+        }
+        let predicate = filter.predicate(&measurement)?;
+        let mut pairs = Vec::new();
+        // Which keys exist costs nothing; only the values are looked up by predicate and time.
+        for key in readers.tag_keys(database.id, &measurement, &TagPredicate::All, None) {
+            if !wanted_keys.contains(&key) {
+                continue;
+            }
+            let found = readers.tag_values(database.id, &measurement, &key, &predicate, filter.range);
+            let passing = found.into_iter().filter(|value| wanted_values.matches(&|_| &**value));
+            pairs.extend(passing.map(|value| (Arc::clone(&key), value)));
+        }
+        let cells: Vec<Cell> = limited(pairs, statement.limit, statement.offset)
+            .flat_map(|(key, value)| [Cell::String(key), Cell::String(value)])
+            .collect();
+        if !cells.is_empty() {
+            series.push(table(&measurement, &["key", "value"], cells));
+        }
+    }
+    Ok(series)
+}
+
+fn is_about_value(comparison: &BinaryExpr) -> bool {
+    matches!(&comparison.lhs, Expr::VarRef(name) if name.name == VALUE)
+}
+
+/// A predicate for the values: the comparisons with `value`, of which those with something else than text never hold.
+fn value_predicate(filter: &Filter) -> Result<TagPredicate, QueryError> {
+    let mut only_text = true;
+    if let Some(residual) = filter.residual() {
+        walk(residual, &mut |comparison| {
+            only_text &= matches!(comparison.rhs, Expr::String(_) | Expr::Regex(_));
+        });
+    }
+    if only_text { filter.predicate("") } else { Ok(TagPredicate::Nothing) }
+}
+
+/// Calls `visit` for every comparison.
+fn walk(expr: &Expr, visit: &mut impl FnMut(&BinaryExpr)) {
+    match expr {
+        Expr::Paren(inner) => walk(inner, visit),
+        Expr::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Or) => {
+            walk(&binary.lhs, visit);
+            walk(&binary.rhs, visit);
+        }
+        Expr::Binary(binary) => visit(binary),
+        _ => {}
+    }
+}
+
+/// `WITH KEY`, ready to run.
+#[derive(Debug)]
+pub(super) enum KeyFilter<'a> {
+    Equal(&'a str),
+    NotEqual(&'a str),
+    Match(Regex),
+    NotMatch(Regex),
+    In(&'a [String]),
+}
+
+impl<'a> KeyFilter<'a> {
+    pub(super) fn of(key: &'a TagKeyMatch) -> Result<Self, QueryError> {
+        Ok(match key {
+            TagKeyMatch::Equal(key) => Self::Equal(key),
+            TagKeyMatch::NotEqual(key) => Self::NotEqual(key),
+            TagKeyMatch::Match(pattern) => Self::Match(compile(pattern)?),
+            TagKeyMatch::NotMatch(pattern) => Self::NotMatch(compile(pattern)?),
+            TagKeyMatch::In(keys) => Self::In(keys),
+        })
+    }
+
+    pub(super) fn contains(&self, key: &str) -> bool {
+        match self {
+            Self::Equal(wanted) => *wanted == key,
+            Self::NotEqual(unwanted) => *unwanted != key,
+            Self::Match(regex) => regex.is_match(key),
+            Self::NotMatch(regex) => !regex.is_match(key),
+            Self::In(keys) => keys.iter().any(|wanted| wanted == key),
+        }
+    }
+}
