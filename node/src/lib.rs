@@ -3,10 +3,17 @@
 //! This is the only crate that sees all the others. It parses no line protocol and no InfluxQL, encodes no answers
 //! and knows no key bytes; it wires those who do:
 //!
+//! - [`cli`] → [`config`] → [`start`]: what `steadfast serve` does, until [`shutdown`] says stop;
+//! - [`dev`]: a whole cluster as child processes on 127.0.0.1;
+//! - [`load`]: a simulated Heapster, or a recorded one, in front of any server that speaks the InfluxDB 1.x API;
 //! - [`telemetry`], [`clock`]: logs, and the one place that reads the wall clock.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dev;
+pub mod http_client;
+pub mod load;
 pub mod shutdown;
 pub mod start;
 pub mod telemetry;

@@ -38,7 +38,10 @@ pub(crate) fn parse_filter(text: &str) -> Result<EnvFilter, String> {
 fn log_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or("(no text)");
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text =
+            text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         error!(place, text, "panic");
         before(panic);
