@@ -3,3 +3,4 @@
 mod parse;
 mod parse_params;
 mod parse_round_trip;
+mod show;
