@@ -11,9 +11,12 @@ mod rows;
 mod time;
 
 pub use literal::{parse_time_literal, zone};
+pub(crate) use reduce::scalar;
 pub use reduce::{Environment, reduce};
+pub(crate) use rows::compile_regex;
 pub use rows::{FieldKind, RowCondition, RowExpr, SeriesFilter};
 pub use time::TimeBounds;
+pub(crate) use time::type_name;
 
 use crate::error::QueryError;
 use crate::influxql::ast::{BinaryExpr, BinaryOp, Expr};
@@ -90,7 +93,7 @@ fn split_expr(expr: &Expr, environment: &Environment) -> Result<(Option<Expr>, T
         | Expr::Time(_)
         | Expr::List(_)
         | Expr::BoundParameter(_) => {
-            Err(QueryError::Statement(format!("invalid condition expression: {}", time::text_of(expr))))
+            Err(QueryError::Statement(format!("invalid condition expression: {expr}")))
         }
     }
 }

@@ -14,4 +14,25 @@ pub mod math;
 pub mod result;
 pub mod show;
 
+mod aggregate;
+mod budget;
+mod cast;
+mod fill;
+mod fold;
+mod fragment;
+mod merge;
+mod plan;
+mod points;
+mod rows;
+mod select;
+mod stage;
+mod subquery;
+mod transform;
+mod window;
+
+pub use budget::{Budget, QueryLimits};
 pub use error::QueryError;
+pub use fragment::{Fragment, Partial};
+pub use plan::{PlanContext, SelectPlan, plan_select};
+pub use select::{Scatter, execute_select};
+pub use show::{ShowContext, execute_show};

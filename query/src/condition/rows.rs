@@ -3,7 +3,6 @@
 //! A name is a field if the measurement has a field of that name (or the clause says so with `::type`), else it counts
 //! as a tag, which is `''` for series without it. A comparison of tags only is decided once a series.
 
-use super::time::text_of;
 use crate::error::QueryError;
 use crate::influxql::ast::{BinaryExpr, BinaryOp, Call, DataType, Expr, VarRef};
 use crate::math::{self, Division};
@@ -306,7 +305,7 @@ impl Compiler<'_> {
 
     fn call(&mut self, call: &Call) -> Result<RowExpr, QueryError> {
         let Some(function) = math::Function::by_name(&call.name) else {
-            let text = format!("invalid function call in condition: {}", text_of(&Expr::Call(call.clone())));
+            let text = format!("invalid function call in condition: {}", Expr::Call(call.clone()));
             return Err(QueryError::Statement(text));
         };
         let args = call.args.iter().map(|a| self.value(a)).collect::<Result<_, _>>()?;
@@ -337,5 +336,5 @@ impl Compiler<'_> {
 
 /// Compiles a pattern of the language.
 pub(crate) fn compile_regex(source: &str) -> Result<Regex, QueryError> {
-    Regex::new(source).map_err(|e| QueryError::Statement(format!("invalid regular expression: {e}")))
+    crate::influxql::regex::compile(source).map_err(|e| QueryError::Statement(e.to_string()))
 }

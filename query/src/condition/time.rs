@@ -104,8 +104,3 @@ pub(crate) fn type_name(expr: &Expr) -> &'static str {
         Expr::BoundParameter(_) => "*influxql.BoundParameter",
     }
 }
-
-/// An expression as error texts print it.
-pub(crate) fn text_of(expr: &Expr) -> String {
-    format!("{expr:?}")
-}

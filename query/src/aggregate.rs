@@ -1,0 +1,113 @@
+//! Aggregates that need all points of a window: picks with auxiliary columns, quantiles, deviation, distinct, top and
+//! bottom, samples. They run where partials have been merged, over one output group at a time.
+
+mod deviation;
+mod distinct;
+mod integral;
+mod order;
+mod pick;
+mod quantile;
+mod top;
+
+pub(crate) use integral::integral;
+pub(crate) use order::float;
+pub(crate) use pick::{Pick, pick_in_windows};
+
+use crate::points::Points;
+use crate::result::Cell;
+use crate::window::Window;
+use std::ops::Range;
+
+/// What makes one or more points of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Reducer {
+    /// min, max, first, last with auxiliary columns.
+    Pick(Pick),
+    /// count of what is there, over `distinct()`.
+    Count,
+    Median,
+    Mode,
+    Stddev,
+    Percentile(f64),
+    Distinct,
+    Top(usize),
+    Bottom(usize),
+    /// Size and seed.
+    Sample(usize, u64),
+}
+
+impl Reducer {
+    /// Reduces the points of a group window by window. Points with a null value do not count. A reducer that makes a
+    /// value of no particular point gives it the time of the window's start.
+    pub(crate) fn reduce(
+        self,
+        points: &Points,
+        window: &Window,
+        range: (i64, i64),
+        ascending: bool,
+    ) -> Points {
+        let mut out = Points::new(points.width);
+        each_window(points, window, range, |start, rows| {
+            let rows: Vec<usize> = rows.filter(|i| points.values[*i] != Cell::Null).collect();
+            if rows.is_empty() {
+                return;
+            }
+            self.reduce_window(points, start, rows, ascending, &mut out);
+        });
+        out
+    }
+
+    fn reduce_window(self, points: &Points, start: i64, rows: Vec<usize>, ascending: bool, out: &mut Points) {
+        let nothing = vec![Cell::Null; points.width];
+        let values = || rows.iter().map(|i| &points.values[*i]);
+        match self {
+            Self::Pick(pick) => copy(points, pick.best(points, &rows), out),
+            Self::Count => out.push(start, Cell::Integer(rows.len() as i64), &nothing),
+            Self::Median => out.push(start, quantile::median(values()), &nothing),
+            Self::Mode => out.push(start, quantile::mode(points, &rows), &nothing),
+            Self::Stddev => out.push(start, deviation::stddev(values()), &nothing),
+            Self::Percentile(percent) => {
+                if let Some(row) = quantile::percentile(points, rows, percent) {
+                    copy(points, row, out);
+                }
+            }
+            Self::Distinct => {
+                for row in distinct::distinct(points, &rows, ascending) {
+                    out.push(points.times[row], points.values[row].clone(), &nothing);
+                }
+            }
+            Self::Top(n) => copy_all(points, top::largest(points, rows, n, ascending), out),
+            Self::Bottom(n) => copy_all(points, top::smallest(points, rows, n, ascending), out),
+            Self::Sample(n, seed) => copy_all(points, top::sample(points, rows, n, seed, ascending), out),
+        }
+    }
+}
+
+fn copy_all(points: &Points, rows: Vec<usize>, out: &mut Points) {
+    for row in rows {
+        copy(points, row, out);
+    }
+}
+
+fn copy(points: &Points, row: usize, out: &mut Points) {
+    out.push(points.times[row], points.values[row].clone(), points.aux_of(row));
+}
+
+/// Calls `f` with the start and the rows of each window, in the order of the points.
+pub(crate) fn each_window(
+    points: &Points,
+    window: &Window,
+    range: (i64, i64),
+    mut f: impl FnMut(i64, Range<usize>),
+) {
+    let mut from = 0;
+    while from < points.len() {
+        let (start, end) = window.bounds(points.times[from], range);
+        let mut to = from + 1;
+        while to < points.len() && (start..end).contains(&points.times[to]) {
+            to += 1;
+        }
+        f(start, from..to);
+        from = to;
+    }
+}

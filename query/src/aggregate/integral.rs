@@ -1,0 +1,56 @@
+//! integral: the area under the line through the points of a group, cut at window borders by interpolation.
+
+use super::order::float;
+use crate::points::Points;
+use crate::result::Cell;
+use crate::window::Window;
+
+/// Areas in value × `unit` (ns), one a window in which a line was drawn; the time is the window's start, 0 without
+/// windows. The points are in the order of the query.
+pub(crate) fn integral(
+    points: &Points,
+    window: &Window,
+    range: (i64, i64),
+    unit: i64,
+    ascending: bool,
+) -> Points {
+    let mut out = Points::new(points.width);
+    let nothing = vec![Cell::Null; points.width];
+    let borders = |t| {
+        if window.is_none() {
+            return (0, 0);
+        }
+        let (start, end) = window.bounds(t, range);
+        if ascending { (start, end) } else { (end, start) }
+    };
+    let mut previous: Option<(i64, f64)> = None;
+    let (mut area, mut start, mut end) = (0.0, 0, 0);
+    for (time, value) in points.times.iter().zip(&points.values) {
+        let (time, Some(value)) = (*time, float(value)) else { continue };
+        let Some((mut before, mut value_before)) = previous.replace((time, value)) else {
+            (start, end) = borders(time);
+            continue;
+        };
+        if before == time {
+            continue;
+        }
+        let beyond = if ascending { time >= end } else { time <= end };
+        if !window.is_none() && beyond {
+            if before != end {
+                let slope = (value - value_before) / (time - before) as f64;
+                let at_border = slope * (end - before) as f64 + value_before;
+                area += 0.5 * (at_border + value_before) * ((end - before) as f64 / unit as f64);
+                (before, value_before) = (end, at_border);
+            }
+            out.push(start, Cell::Float(area), &nothing);
+            (start, end) = borders(time);
+            area = 0.0;
+        }
+        area += 0.5 * (value + value_before) * ((time - before) as f64 / unit as f64);
+    }
+    // A point on the start of a window encloses no area.
+    if previous.is_some_and(|(time, _)| time != start) {
+        out.push(start, Cell::Float(area), &nothing);
+    }
+    out
+}

@@ -1,0 +1,326 @@
+//! One accumulator for each foldable aggregate. Tie rules are those of InfluxDB 1.x: first and last prefer the larger
+//! value at one time, min and max the earlier time at one value.
+
+use super::Accumulator;
+use crate::result::Cell;
+use model::FieldValue;
+use model::scan::ChunkStats;
+use model::value::Values;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// A type of column values.
+pub(crate) trait Scalar: Clone + PartialOrd + Send + Debug + 'static {
+    /// The values, if the column has this type.
+    fn column(values: &Values) -> Option<&[Self]>;
+    fn of_field(value: &FieldValue) -> Option<Self>;
+    fn cell(self) -> Cell;
+}
+
+/// A type that can be summed up.
+pub(crate) trait Number: Scalar + Copy + Default {
+    /// Integers wrap.
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    fn float(self) -> f64;
+}
+
+macro_rules! scalar {
+    ($type:ty, $variant:ident, $value:ident => $cell:expr) => {
+        impl Scalar for $type {
+            fn column(values: &Values) -> Option<&[Self]> {
+                if let Values::$variant(values) = values { Some(values) } else { None }
+            }
+
+            fn of_field(value: &FieldValue) -> Option<Self> {
+                if let FieldValue::$variant(value) = value { Some(*value) } else { None }
+            }
+
+            fn cell(self) -> Cell {
+                let $value = self;
+                $cell
+            }
+        }
+    };
+}
+
+scalar!(f64, Float, value => Cell::Float(value));
+scalar!(i64, Integer, value => Cell::Integer(value));
+scalar!(u64, Unsigned, value => Cell::Unsigned(value));
+scalar!(bool, Boolean, value => Cell::Boolean(value));
+
+impl Scalar for Arc<str> {
+    fn column(values: &Values) -> Option<&[Self]> {
+        if let Values::String(values) = values { Some(values) } else { None }
+    }
+
+    fn of_field(value: &FieldValue) -> Option<Self> {
+        if let FieldValue::String(bytes) = value {
+            Some(String::from_utf8_lossy(bytes).as_ref().into())
+        } else {
+            None
+        }
+    }
+
+    fn cell(self) -> Cell {
+        Cell::String(self)
+    }
+}
+
+impl Number for f64 {
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self - other
+    }
+
+    fn float(self) -> f64 {
+        self
+    }
+}
+
+impl Number for i64 {
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+
+    fn float(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Number for u64 {
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+
+    fn float(self) -> f64 {
+        self as f64
+    }
+}
+
+/// count()
+#[derive(Debug, Clone)]
+pub(crate) struct Count(u64);
+
+impl<T: Scalar> Accumulator<T> for Count {
+    fn of_run(times: &[i64], _: &[T]) -> Self {
+        Self(times.len() as u64)
+    }
+
+    fn of_stats(stats: &ChunkStats) -> Option<Self> {
+        Some(Self(stats.count))
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.0 += later.0;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+
+    fn finish(self) -> (Option<i64>, Cell) {
+        (None, Cell::Integer(self.0 as i64))
+    }
+}
+
+/// sum()
+#[derive(Debug, Clone)]
+pub(crate) struct Sum<T>(T);
+
+impl<T: Number> Accumulator<T> for Sum<T> {
+    fn of_run(_: &[i64], values: &[T]) -> Self {
+        Self(values.iter().fold(T::default(), |sum, value| sum.plus(*value)))
+    }
+
+    fn of_stats(stats: &ChunkStats) -> Option<Self> {
+        stats.sum.as_ref().and_then(T::of_field).map(Self)
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.0 = self.0.plus(later.0);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.0 = self.0.plus(other.0);
+    }
+
+    fn finish(self) -> (Option<i64>, Cell) {
+        (None, self.0.cell())
+    }
+}
+
+/// mean(). 1.x divides once a series and multiplies again when it joins series, which shows in the last digit.
+#[derive(Debug, Clone)]
+pub(crate) struct Mean<T> {
+    /// Of the open series.
+    sum: T,
+    /// Of all, once sealed.
+    total: f64,
+    count: u64,
+}
+
+impl<T: Number> Mean<T> {
+    fn of(sum: T, count: u64) -> Self {
+        Self { sum, total: 0.0, count }
+    }
+}
+
+fn divided_and_multiplied(sum: f64, count: u64) -> f64 {
+    if count >= 2 { sum / count as f64 * count as f64 } else { sum }
+}
+
+impl<T: Number> Accumulator<T> for Mean<T> {
+    fn of_run(_: &[i64], values: &[T]) -> Self {
+        Self::of(values.iter().fold(T::default(), |sum, value| sum.plus(*value)), values.len() as u64)
+    }
+
+    fn of_stats(stats: &ChunkStats) -> Option<Self> {
+        stats.sum.as_ref().and_then(T::of_field).map(|sum| Self::of(sum, stats.count))
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.sum = self.sum.plus(later.sum);
+        self.count += later.count;
+    }
+
+    fn seal(&mut self) {
+        self.total = divided_and_multiplied(self.sum.float(), self.count);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.total += other.total;
+        self.count += other.count;
+    }
+
+    fn finish(self) -> (Option<i64>, Cell) {
+        let total = divided_and_multiplied(self.total, self.count);
+        (None, Cell::Float(total / self.count as f64))
+    }
+}
+
+/// min(), and with `MAX` max()
+#[derive(Debug, Clone)]
+pub(crate) struct Extreme<T, const MAX: bool> {
+    time: i64,
+    value: T,
+}
+
+fn beats<T: PartialOrd, const MAX: bool>(value: &T, best: &T) -> bool {
+    if MAX { value > best } else { value < best }
+}
+
+impl<T: Scalar, const MAX: bool> Accumulator<T> for Extreme<T, MAX> {
+    fn of_run(times: &[i64], values: &[T]) -> Self {
+        let mut best = 0;
+        for (i, value) in values.iter().enumerate().skip(1) {
+            if beats::<T, MAX>(value, &values[best]) {
+                best = i;
+            }
+        }
+        Self { time: times[best], value: values[best].clone() }
+    }
+
+    fn of_stats(stats: &ChunkStats) -> Option<Self> {
+        let (time, value) = if MAX { stats.max.as_ref()? } else { stats.min.as_ref()? };
+        Some(Self { time: *time, value: T::of_field(value)? })
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.merge(later);
+    }
+
+    fn merge(&mut self, other: Self) {
+        if beats::<T, MAX>(&other.value, &self.value) || (other.value == self.value && other.time < self.time)
+        {
+            *self = other;
+        }
+    }
+
+    fn finish(self) -> (Option<i64>, Cell) {
+        (Some(self.time), self.value.cell())
+    }
+}
+
+/// first(), and with `LAST` last()
+#[derive(Debug, Clone)]
+pub(crate) struct Edge<T, const LAST: bool> {
+    time: i64,
+    value: T,
+}
+
+impl<T: Scalar, const LAST: bool> Accumulator<T> for Edge<T, LAST> {
+    fn of_run(times: &[i64], values: &[T]) -> Self {
+        let at = if LAST { times.len() - 1 } else { 0 };
+        Self { time: times[at], value: values[at].clone() }
+    }
+
+    fn of_stats(stats: &ChunkStats) -> Option<Self> {
+        let (time, value) = if LAST { &stats.last } else { &stats.first };
+        Some(Self { time: *time, value: T::of_field(value)? })
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.merge(later);
+    }
+
+    fn merge(&mut self, other: Self) {
+        let wins = if LAST { other.time > self.time } else { other.time < self.time };
+        if wins || (other.time == self.time && other.value > self.value) {
+            *self = other;
+        }
+    }
+
+    fn finish(self) -> (Option<i64>, Cell) {
+        (Some(self.time), self.value.cell())
+    }
+}
+
+/// spread()
+#[derive(Debug, Clone)]
+pub(crate) struct Spread<T> {
+    min: T,
+    max: T,
+}
+
+impl<T: Number> Accumulator<T> for Spread<T> {
+    fn of_run(_: &[i64], values: &[T]) -> Self {
+        let mut spread = Self { min: values[0], max: values[0] };
+        for &value in values {
+            spread.merge(Self { min: value, max: value });
+        }
+        spread
+    }
+
+    fn of_stats(stats: &ChunkStats) -> Option<Self> {
+        Some(Self { min: T::of_field(&stats.min.as_ref()?.1)?, max: T::of_field(&stats.max.as_ref()?.1)? })
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.merge(later);
+    }
+
+    fn merge(&mut self, other: Self) {
+        if other.min < self.min {
+            self.min = other.min;
+        }
+        if other.max > self.max {
+            self.max = other.max;
+        }
+    }
+
+    fn finish(self) -> (Option<i64>, Cell) {
+        (None, self.max.minus(self.min).cell())
+    }
+}

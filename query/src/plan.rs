@@ -1,0 +1,143 @@
+//! SELECT: statement and catalog to plan.
+//!
+//! [`plan_select`] resolves sources, checks what can be checked and links levels into stages. What only the index
+//! knows (tag keys, for wildcards) is asked for when the plan runs, with fragments like any other.
+
+mod calls;
+mod columns;
+mod dimensions;
+mod functions;
+mod leaves;
+mod level;
+mod link;
+mod sources;
+mod types;
+mod validate;
+mod wildcards;
+
+use crate::budget::QueryLimits;
+use crate::error::QueryError;
+use crate::fragment::{Fragment, FragmentWork};
+use crate::influxql::ast::SelectStatement;
+use crate::select::Scatter;
+use crate::stage::Stage;
+use jiff::tz::TimeZone;
+use level::{Level, Source};
+use link::{Linker, Outer};
+use model::catalog::Catalog;
+use model::{FieldId, RetentionPolicyId, TagPredicate};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What a statement is planned in.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanContext<'a> {
+    /// Databases, policies, field types.
+    pub catalog: &'a Catalog,
+    /// `db` of the request; may be empty.
+    pub database: &'a str,
+    /// `rp` of the request; empty is the default policy.
+    pub policy: &'a str,
+    /// What `now()` is, ns.
+    pub now_ns: i64,
+    /// Checked as far as the statement alone can break them.
+    pub limits: QueryLimits,
+}
+
+/// A SELECT ready to run.
+#[derive(Debug)]
+pub struct SelectPlan {
+    level: Level,
+    now_ns: i64,
+    limits: QueryLimits,
+    /// The stages, unless tag keys are needed to make them.
+    pub(crate) linked: Option<Linked>,
+    /// `tz()`.
+    pub(crate) time_zone: Option<Arc<TimeZone>>,
+}
+
+/// The outermost stage and the names of its columns, time first.
+#[derive(Debug)]
+pub(crate) struct Linked {
+    pub(crate) stage: Stage,
+    pub(crate) columns: Arc<[Arc<str>]>,
+}
+
+/// Tag keys and fields of a measurement that have points in a policy.
+#[derive(Debug, Default)]
+struct Description {
+    tag_keys: BTreeSet<Arc<str>>,
+    fields: BTreeSet<FieldId>,
+}
+
+/// By policy and measurement.
+type Descriptions = HashMap<(RetentionPolicyId, Arc<str>), Description>;
+
+/// Plans a SELECT.
+///
+/// Cost: small; nothing is read but the catalog.
+///
+/// # Errors
+///
+/// [`QueryError::Statement`] with InfluxDB 1.x's text, or [`QueryError::LimitExceeded`] for too many buckets.
+pub fn plan_select(statement: &SelectStatement, context: &PlanContext<'_>) -> Result<SelectPlan, QueryError> {
+    if statement.target.is_some() {
+        return Err(QueryError::statement("SELECT INTO is not supported"));
+    }
+    let level = Level::compile(statement, context, None)?;
+    let mut plan = SelectPlan {
+        time_zone: level.window.zone.clone(),
+        now_ns: context.now_ns,
+        limits: context.limits,
+        linked: None,
+        level,
+    };
+    if !plan.level.needs_description() {
+        plan.linked = Some(plan.link(&Descriptions::new())?);
+    }
+    Ok(plan)
+}
+
+impl SelectPlan {
+    /// Asks all groups for tag keys and fields, then links.
+    pub(crate) fn describe_and_link(&self, scatter: &dyn Scatter) -> Result<Linked, QueryError> {
+        let mut descriptions = Descriptions::new();
+        describe(&self.level, scatter, &mut descriptions)?;
+        self.link(&descriptions)
+    }
+
+    fn link(&self, descriptions: &Descriptions) -> Result<Linked, QueryError> {
+        let linker = Linker { descriptions, now_ns: self.now_ns, limits: self.limits };
+        let typed = linker.typed(&self.level)?;
+        let names = columns::column_names(&self.level.time_column, &typed.fields);
+        let stage = linker.stage(&typed, &Outer::none())?;
+        Ok(Linked { stage, columns: names.into_iter().map(Arc::from).collect() })
+    }
+}
+
+fn describe(level: &Level, scatter: &dyn Scatter, descriptions: &mut Descriptions) -> Result<(), QueryError> {
+    for source in &level.sources {
+        match source {
+            Source::Subquery(inner) => describe(inner, scatter, descriptions)?,
+            Source::Measurement(measurement) => {
+                let key = (measurement.policy, Arc::clone(&measurement.name));
+                if descriptions.contains_key(&key) {
+                    continue;
+                }
+                let fragment = Fragment {
+                    database: measurement.database.id,
+                    policy: measurement.policy,
+                    measurement: Arc::clone(&measurement.name),
+                    predicate: TagPredicate::All,
+                    work: FragmentWork::Describe,
+                };
+                let entry = descriptions.entry(key).or_default();
+                for partial in scatter.scatter(&fragment)? {
+                    entry.tag_keys.extend(partial.tag_keys);
+                    entry.fields.extend(partial.fields);
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,416 @@
+//! The select list: calls over leaves, auxiliary columns, and output columns over both.
+
+use super::columns::added_columns;
+use super::leaves::LeafSpec;
+use super::link::fill_value;
+use super::types::{field_type, type_of};
+use super::validate::fail;
+use crate::aggregate::{Pick, Reducer};
+use crate::condition::scalar;
+use crate::error::QueryError;
+use crate::fold::FoldKind;
+use crate::influxql::ast::{self, DataType, Expr, SelectField, VarRef};
+use crate::math;
+use crate::result::Cell;
+use crate::stage::{Aggregate, AggregateKind, Call, FillKind, Leaf, LeafKind, Output, RowLimits};
+use crate::transform::{HoltWinters, Transform};
+use crate::window::Window;
+use model::FieldType;
+use model::time::{SECOND_NS, TIME_MAX, TIME_MIN};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Builds the calls of one stage.
+pub(super) struct CallBuilder<'a> {
+    pub(super) window: &'a Window,
+    pub(super) ascending: bool,
+    /// Of the stage.
+    pub(super) range: (i64, i64),
+    pub(super) dimensions: &'a Arc<[Arc<str>]>,
+    pub(super) fill: Option<&'a FillKind>,
+    /// For sample().
+    pub(super) seed: u64,
+    pub(super) leaves: Vec<LeafSpec>,
+}
+
+/// A select list made ready.
+pub(super) struct SelectList {
+    pub(super) calls: Vec<Call>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) slots: Vec<Option<FieldType>>,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy)]
+struct Place<'e> {
+    /// The statement's only call, and a selector: it keeps the time and the row of its point.
+    selector: bool,
+    /// Auxiliary columns, for a selector.
+    aux: &'e [VarRef],
+    range: (i64, i64),
+}
+
+impl CallBuilder<'_> {
+    /// Plans all items of a select list.
+    pub(super) fn select_list(
+        &mut self,
+        fields: &[SelectField],
+        rows: RowLimits,
+    ) -> Result<SelectList, QueryError> {
+        let mut items = Vec::new();
+        for field in fields {
+            items.push(field.expr.clone());
+            items.extend(added_columns(&field.expr).into_iter().map(|f| f.expr));
+        }
+        let mut symbols = Symbols::default();
+        for item in &items {
+            symbols.collect(item);
+        }
+        symbols.references.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| rank(a).cmp(&rank(b))));
+        let mut slots = Vec::new();
+        for call in &symbols.calls {
+            slots.push(field_type(type_of(&Expr::Call(call.clone()))?));
+        }
+        slots.extend(symbols.references.iter().map(|r| field_type(r.data_type)));
+        let outputs = items.iter().map(|e| symbols.output(e)).collect::<Result<_, _>>()?;
+        let mut calls = Vec::new();
+        if symbols.calls.is_empty() {
+            self.raw_leaf(&symbols.references, rows);
+        }
+        let selector = matches!(symbols.calls.as_slice(), [only] if is_selector(&only.name));
+        for call in &symbols.calls {
+            let place = Place { selector, aux: &symbols.references, range: self.range };
+            calls.push(self.call(call, place)?);
+        }
+        Ok(SelectList { calls, outputs, slots })
+    }
+
+    fn raw_leaf(&mut self, references: &[VarRef], rows: RowLimits) {
+        let exists = references.iter().any(|r| field_type(r.data_type).is_some())
+            || references.iter().any(|r| r.data_type == Some(DataType::Tag));
+        let leaf = Leaf {
+            dimensions: Arc::clone(self.dimensions),
+            range: self.range,
+            kind: if exists { LeafKind::Raw } else { LeafKind::Nothing },
+            row_limit: (rows.limit > 0).then(|| rows.limit.saturating_add(rows.offset)),
+        };
+        self.leaves.push(LeafSpec { leaf, driver: None, aux: references.to_vec() });
+    }
+
+    fn call(&mut self, call: &ast::Call, place: Place<'_>) -> Result<Call, QueryError> {
+        let name = call.name.as_str();
+        match name {
+            "derivative"
+            | "non_negative_derivative"
+            | "difference"
+            | "non_negative_difference"
+            | "elapsed"
+            | "moving_average" => {
+                let transform = self.rate(call);
+                let looking_back = Place { range: self.looking_back(place.range), ..place };
+                Ok(Call::Transform(Box::new(self.transform_input(call, looking_back)?), transform))
+            }
+            "cumulative_sum" => {
+                Ok(Call::Transform(Box::new(self.transform_input(call, place)?), Transform::CumulativeSum))
+            }
+            "holt_winters" | "holt_winters_with_fit" => {
+                let forecast = HoltWinters {
+                    horizon: integer(call, 1),
+                    season: integer(call, 2),
+                    with_fit: name == "holt_winters_with_fit",
+                    interval: self.window.interval,
+                };
+                let input = self.transform_input(call, place)?;
+                Ok(Call::Transform(Box::new(input), Transform::HoltWinters(forecast)))
+            }
+            "count" if matches!(call.args.first(), Some(Expr::Call(_))) => {
+                let Some(Expr::Call(distinct)) = call.args.first() else { return Ok(Call::Leaf(0)) };
+                let input = self.call(distinct, place)?;
+                Ok(self.aggregate(call, input, AggregateKind::Reduce(Reducer::Count), place))
+            }
+            _ => self.over_field(call, place),
+        }
+    }
+
+    /// An aggregate over a field.
+    fn over_field(&mut self, call: &ast::Call, place: Place<'_>) -> Result<Call, QueryError> {
+        let Some(Expr::VarRef(driver)) = call.args.first() else {
+            return fail(format!("expected field argument in {}()", call.name));
+        };
+        let wanted = field_type(driver.data_type);
+        if let Some(wanted) = wanted {
+            check_type(&call.name, wanted)?;
+        }
+        let aux = if place.selector { place.aux } else { &[] };
+        let kind = self.aggregate_kind(call, aux.is_empty());
+        let leaf_kind = match (wanted, &kind) {
+            (None, _) => LeafKind::Nothing,
+            (Some(wanted), Kind::Fold(fold)) => LeafKind::Fold(*fold, wanted),
+            (Some(wanted), Kind::Pick(pick)) => LeafKind::Points(wanted, Some(*pick)),
+            (Some(wanted), Kind::Top(Some(pick), _)) => LeafKind::Points(wanted, Some(*pick)),
+            (Some(wanted), Kind::Top(None, _) | Kind::Reduce(_) | Kind::Integral(_)) => {
+                LeafKind::Points(wanted, None)
+            }
+        };
+        let mut dimensions = Arc::clone(self.dimensions);
+        if let Kind::Top(Some(_), _) = kind {
+            dimensions = with_tags(&dimensions, call);
+        }
+        let leaf = Leaf { dimensions, range: place.range, kind: leaf_kind, row_limit: None };
+        self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: aux.to_vec() });
+        let input = Call::Leaf(self.leaves.len() - 1);
+        let kind = match kind {
+            Kind::Fold(_) => AggregateKind::Folded,
+            Kind::Pick(pick) => AggregateKind::Reduce(Reducer::Pick(pick)),
+            Kind::Top(_, reducer) | Kind::Reduce(reducer) => AggregateKind::Reduce(reducer),
+            Kind::Integral(unit) => AggregateKind::Integral { unit },
+        };
+        Ok(self.aggregate(call, input, kind, place))
+    }
+
+    fn aggregate(&self, call: &ast::Call, input: Call, kind: AggregateKind, place: Place<'_>) -> Call {
+        let name = call.name.as_str();
+        // These have points, or times, of their own and no empty windows.
+        let own_time = matches!(name, "top" | "bottom" | "sample" | "integral");
+        let at_window_start = !own_time && (!place.selector || !self.window.is_none());
+        let fill = match self.fill {
+            Some(fill) if at_window_start && name != "distinct" => {
+                let result = type_of(&Expr::Call(call.clone())).ok().and_then(field_type);
+                Some((filling(fill, name, result), result))
+            }
+            _ => None,
+        };
+        Call::Aggregate(Box::new(Aggregate { input, kind, range: place.range, at_window_start, fill }))
+    }
+
+    /// What a function makes of a field.
+    fn aggregate_kind(&self, call: &ast::Call, without_aux: bool) -> Kind {
+        let fold = |fold, pick| match pick {
+            Some(pick) if !without_aux => Kind::Pick(pick),
+            _ => Kind::Fold(fold),
+        };
+        let last = call.args.len().saturating_sub(1);
+        let tagged = |pick| (call.args.len() > 2).then_some(pick);
+        match call.name.as_str() {
+            "count" => fold(FoldKind::Count, None),
+            "sum" => fold(FoldKind::Sum, None),
+            "mean" => fold(FoldKind::Mean, None),
+            "spread" => fold(FoldKind::Spread, None),
+            "min" => fold(FoldKind::Min, Some(Pick::Min)),
+            "max" => fold(FoldKind::Max, Some(Pick::Max)),
+            "first" => fold(FoldKind::First, Some(Pick::First)),
+            "last" => fold(FoldKind::Last, Some(Pick::Last)),
+            "top" => Kind::Top(tagged(Pick::Max), Reducer::Top(integer(call, last))),
+            "bottom" => Kind::Top(tagged(Pick::Min), Reducer::Bottom(integer(call, last))),
+            "sample" => Kind::Reduce(Reducer::Sample(integer(call, 1), self.seed)),
+            "percentile" => Kind::Reduce(Reducer::Percentile(match call.args.get(1) {
+                Some(Expr::Number(percent)) => *percent,
+                Some(Expr::Integer(percent)) => *percent as f64,
+                _ => f64::NAN,
+            })),
+            "distinct" => Kind::Reduce(Reducer::Distinct),
+            "integral" => Kind::Integral(unit(call).unwrap_or(SECOND_NS)),
+            "mode" => Kind::Reduce(Reducer::Mode),
+            "stddev" => Kind::Reduce(Reducer::Stddev),
+            _ => Kind::Reduce(Reducer::Median),
+        }
+    }
+
+    fn rate(&self, call: &ast::Call) -> Transform {
+        let interval = if self.window.is_none() { SECOND_NS } else { self.window.interval };
+        match call.name.as_str() {
+            "derivative" => {
+                Transform::Derivative { unit: unit(call).unwrap_or(interval), non_negative: false }
+            }
+            "non_negative_derivative" => {
+                Transform::Derivative { unit: unit(call).unwrap_or(interval), non_negative: true }
+            }
+            "difference" => Transform::Difference { non_negative: false },
+            "non_negative_difference" => Transform::Difference { non_negative: true },
+            "elapsed" => Transform::Elapsed { unit: unit(call).unwrap_or(1) },
+            _ => Transform::MovingAverage { points: integer(call, 1) },
+        }
+    }
+
+    /// The input of a transformation: a nested call, or the points of a field.
+    fn transform_input(&mut self, call: &ast::Call, place: Place<'_>) -> Result<Call, QueryError> {
+        let inner = Place { selector: false, aux: &[], ..place };
+        match call.args.first() {
+            Some(Expr::Call(nested)) => {
+                if let Some(result) = field_type(type_of(&Expr::Call(nested.clone()))?) {
+                    check_type(&call.name, result)?;
+                }
+                self.call(nested, inner)
+            }
+            Some(Expr::VarRef(driver)) => {
+                let kind = match field_type(driver.data_type) {
+                    None => LeafKind::Nothing,
+                    Some(wanted) => {
+                        check_type(&call.name, wanted)?;
+                        LeafKind::Points(wanted, None)
+                    }
+                };
+                let dimensions = Arc::clone(self.dimensions);
+                let leaf = Leaf { dimensions, range: place.range, kind, row_limit: None };
+                self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: Vec::new() });
+                Ok(Call::Leaf(self.leaves.len() - 1))
+            }
+            _ => fail(format!("expected field argument in {}()", call.name)),
+        }
+    }
+
+    /// The range with one window more on the side that comes first, so that the first window has one before it.
+    fn looking_back(&self, range: (i64, i64)) -> (i64, i64) {
+        if self.ascending {
+            (range.0.saturating_sub(self.window.interval).max(TIME_MIN), range.1)
+        } else {
+            (range.0, range.1.saturating_add(self.window.interval).min(TIME_MAX))
+        }
+    }
+}
+
+/// How an aggregate is computed.
+enum Kind {
+    Fold(FoldKind),
+    Pick(Pick),
+    /// With tags: the best point of each combination of tags first.
+    Top(Option<Pick>, Reducer),
+    Reduce(Reducer),
+    Integral(i64),
+}
+
+/// Calls and references of a select list, each once.
+#[derive(Default)]
+struct Symbols {
+    calls: Vec<ast::Call>,
+    references: Vec<VarRef>,
+}
+
+impl Symbols {
+    fn collect(&mut self, expr: &Expr) {
+        match expr {
+            Expr::VarRef(reference) => {
+                add(&mut self.references, reference);
+            }
+            Expr::Call(call) if math::Function::by_name(&call.name).is_some() => {
+                for arg in &call.args {
+                    self.collect(arg);
+                }
+            }
+            Expr::Call(call) => {
+                add(&mut self.calls, call);
+            }
+            Expr::Binary(binary) => {
+                self.collect(&binary.lhs);
+                self.collect(&binary.rhs);
+            }
+            Expr::Paren(inner) => self.collect(inner),
+            _ => {}
+        }
+    }
+
+    fn output(&self, expr: &Expr) -> Result<Output, QueryError> {
+        let slot = |found: Option<usize>, base: usize| {
+            found.map_or(Output::Constant(Cell::Null), |i| Output::Slot(base + i))
+        };
+        Ok(match expr {
+            Expr::VarRef(reference) => {
+                slot(self.references.iter().position(|r| r == reference), self.calls.len())
+            }
+            Expr::Call(call) => match math::Function::by_name(&call.name) {
+                Some(function) => {
+                    let args = call.args.iter().map(|a| self.output(a)).collect::<Result<_, _>>()?;
+                    Output::Math(function, args)
+                }
+                None => slot(self.calls.iter().position(|c| c == call), 0),
+            },
+            Expr::Binary(binary) => {
+                let sides = (self.output(&binary.lhs)?, self.output(&binary.rhs)?);
+                Output::Binary(binary.op, Box::new(sides))
+            }
+            Expr::Paren(inner) => self.output(inner)?,
+            literal => Output::Constant(scalar(literal).unwrap_or(Cell::Null)),
+        })
+    }
+}
+
+fn add<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) {
+    if !list.contains(item) {
+        list.push(item.clone());
+    }
+}
+
+fn is_selector(name: &str) -> bool {
+    matches!(name, "first" | "last" | "min" | "max" | "percentile" | "sample" | "top" | "bottom")
+}
+
+/// Order of references of one name: as 1.x numbers its types.
+fn rank(reference: &VarRef) -> u8 {
+    match reference.data_type {
+        None => 0,
+        Some(DataType::Float) => 1,
+        Some(DataType::Integer) => 2,
+        Some(DataType::String) => 3,
+        Some(DataType::Boolean) => 4,
+        Some(DataType::Tag) => 7,
+        Some(DataType::AnyField) => 8,
+        Some(DataType::Unsigned) => 9,
+    }
+}
+
+/// What empty windows of this function get: count() counts nothing as 0.
+fn filling(fill: &FillKind, name: &str, result: Option<FieldType>) -> FillKind {
+    match fill {
+        FillKind::Null if name == "count" => FillKind::Value(Cell::Integer(0)),
+        FillKind::Value(number) => FillKind::Value(fill_value(number, result)),
+        FillKind::Linear if matches!(result, Some(FieldType::String | FieldType::Boolean)) => FillKind::Null,
+        other => other.clone(),
+    }
+}
+
+/// GROUP BY tags and those of top() and bottom().
+fn with_tags(dimensions: &Arc<[Arc<str>]>, call: &ast::Call) -> Arc<[Arc<str>]> {
+    let mut all: BTreeSet<Arc<str>> = dimensions.iter().cloned().collect();
+    for arg in &call.args[1..call.args.len() - 1] {
+        if let Expr::VarRef(tag) = arg {
+            all.insert(Arc::from(tag.name.as_str()));
+        }
+    }
+    all.into_iter().collect()
+}
+
+fn integer(call: &ast::Call, arg: usize) -> usize {
+    match call.args.get(arg) {
+        Some(Expr::Integer(n)) => usize::try_from(*n).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn unit(call: &ast::Call) -> Option<i64> {
+    match call.args.get(1) {
+        Some(Expr::Duration(ns)) => Some(*ns),
+        _ => None,
+    }
+}
+
+/// Whether the function takes a column of this type.
+fn check_type(name: &str, column: FieldType) -> Result<(), QueryError> {
+    let number = matches!(column, FieldType::Float | FieldType::Integer | FieldType::Unsigned);
+    let fits = match name {
+        "count" | "first" | "last" | "distinct" | "mode" | "sample" | "elapsed" => true,
+        "min" | "max" => column != FieldType::String,
+        _ => number,
+    };
+    if fits {
+        return Ok(());
+    }
+    let name = match name {
+        "non_negative_derivative" => "derivative",
+        "non_negative_difference" => "difference",
+        "cumulative_sum" => "cumulative sum",
+        "moving_average" => "moving average",
+        "holt_winters" | "holt_winters_with_fit" => "elapsed",
+        other => other,
+    };
+    fail(format!("unsupported {name} iterator type: *query.{}InterruptIterator", column.name()))
+}

@@ -1,0 +1,132 @@
+//! Leaves bound to their sources: ids of fields in a measurement, columns in a subquery.
+
+use super::link::Typed;
+use super::sources::MeasurementSource;
+use super::types::field_type;
+use crate::condition::{FieldKind, RowCondition};
+use crate::error::QueryError;
+use crate::fold::columns::Input;
+use crate::fold::series::{AuxInput, RowsOp};
+use crate::fragment::{Fragment, FragmentOp, FragmentOpKind, FragmentWork, ReadWork};
+use crate::influxql::ast::{DataType, Expr, VarRef};
+use crate::stage::{InnerColumn, InnerLeaf, Leaf, LeafKind, SubquerySource};
+use crate::window::Window;
+use std::sync::Arc;
+
+/// A leaf and the names it reads.
+#[derive(Debug)]
+pub(super) struct LeafSpec {
+    pub(super) leaf: Leaf,
+    pub(super) driver: Option<VarRef>,
+    pub(super) aux: Vec<VarRef>,
+}
+
+/// The fragment of one measurement.
+pub(super) fn fragment(
+    measurement: &MeasurementSource,
+    residual: Option<&Expr>,
+    specs: &[LeafSpec],
+    (window, ascending): (&Window, bool),
+) -> Result<Fragment, QueryError> {
+    let kind = |name: &str| match measurement.field(name) {
+        Some(def) => FieldKind::Field(def.field_type),
+        None => FieldKind::Tag,
+    };
+    let condition = RowCondition::compile(residual, &kind)?;
+    let condition_inputs = condition.fields.iter().map(|f| input(measurement, f)).collect();
+    let ops = specs
+        .iter()
+        .map(|spec| FragmentOp {
+            dimensions: Arc::clone(&spec.leaf.dimensions),
+            range: spec.leaf.range,
+            window: window.clone(),
+            kind: op(measurement, spec, ascending),
+        })
+        .collect();
+    Ok(Fragment {
+        database: measurement.database.id,
+        policy: measurement.policy,
+        measurement: Arc::clone(&measurement.name),
+        predicate: condition.tag_predicate(),
+        work: FragmentWork::Read(Arc::new(ReadWork { condition, condition_inputs, ops })),
+    })
+}
+
+fn op(measurement: &MeasurementSource, spec: &LeafSpec, ascending: bool) -> FragmentOpKind {
+    let driver = spec.driver.as_ref().and_then(|d| input(measurement, d));
+    let rows = |driver, pick| {
+        FragmentOpKind::Rows(RowsOp {
+            driver,
+            aux: spec.aux.iter().map(|a| aux(measurement, a)).collect(),
+            limit: spec.leaf.row_limit,
+            ascending,
+            pick,
+        })
+    };
+    match (spec.leaf.kind, driver) {
+        (LeafKind::Nothing, _) | (LeafKind::Fold(..) | LeafKind::Points(..), None) => FragmentOpKind::Nothing,
+        (LeafKind::Fold(kind, _), Some(driver)) => FragmentOpKind::Fold(kind, driver),
+        (LeafKind::Points(_, pick), Some(driver)) => rows(Some(driver), pick),
+        (LeafKind::Raw, _) => rows(None, None),
+    }
+}
+
+/// A field of the measurement read as the reference wants it.
+fn input(measurement: &MeasurementSource, reference: &VarRef) -> Option<Input> {
+    if reference.data_type == Some(DataType::Tag) {
+        return None;
+    }
+    let def = measurement.field(&reference.name)?;
+    let wanted = field_type(reference.data_type).unwrap_or(def.field_type);
+    Input::new(def.id, def.field_type, wanted)
+}
+
+fn aux(measurement: &MeasurementSource, reference: &VarRef) -> AuxInput {
+    if let Some(input) = input(measurement, reference) {
+        return AuxInput::Field(input);
+    }
+    match reference.data_type {
+        // A field was asked for, so a tag of its name does not do.
+        Some(
+            DataType::Float
+            | DataType::Integer
+            | DataType::Unsigned
+            | DataType::String
+            | DataType::Boolean
+            | DataType::AnyField,
+        ) => AuxInput::Nothing,
+        Some(DataType::Tag) | None => AuxInput::Tag(Arc::from(reference.name.as_str())),
+    }
+}
+
+/// The binding of a subquery, without its stages.
+pub(super) fn subquery(
+    inner: &Typed<'_>,
+    residual: Option<&Expr>,
+    specs: &[LeafSpec],
+) -> Result<SubquerySource, QueryError> {
+    let kind = |name: &str| match inner.column(name) {
+        Some(InnerColumn::Field(_, Some(known))) => FieldKind::Field(known),
+        // A tag in the select list is a column of strings.
+        Some(InnerColumn::Field(_, None)) => FieldKind::Field(model::FieldType::String),
+        Some(InnerColumn::Tag(_) | InnerColumn::Nothing) | None => FieldKind::Tag,
+    };
+    let condition = RowCondition::compile(residual, &kind)?;
+    let condition_columns = condition.fields.iter().map(|f| column(inner, f)).collect();
+    let leaves = specs
+        .iter()
+        .map(|spec| InnerLeaf {
+            driver: spec.driver.as_ref().map(|d| column(inner, d)).filter(|c| *c != InnerColumn::Nothing),
+            aux: spec.aux.iter().map(|a| column(inner, a)).collect(),
+        })
+        .collect();
+    Ok(SubquerySource { stages: Vec::new(), condition, condition_columns, leaves })
+}
+
+fn column(inner: &Typed<'_>, reference: &VarRef) -> InnerColumn {
+    match inner.column(&reference.name) {
+        Some(InnerColumn::Field(i, own)) => InnerColumn::Field(i, field_type(reference.data_type).or(own)),
+        Some(other) => other,
+        None => InnerColumn::Nothing,
+    }
+}

@@ -1,0 +1,191 @@
+//! One SELECT level after the checks that need no data: what InfluxDB 1.x calls compiling.
+
+use super::PlanContext;
+use super::dimensions::{Dimensions, compile_dimensions};
+use super::sources::{MeasurementSource, resolve};
+use super::validate::Validator;
+use crate::condition::{Condition, Environment, reduce, zone};
+use crate::error::QueryError;
+use crate::influxql::ast::{self, Call, Expr, Fill, SelectField, SelectStatement};
+use crate::math;
+use crate::window::Window;
+
+/// A compiled level.
+#[derive(Debug)]
+pub(super) struct Level {
+    /// Folded, without `time`, DISTINCT as a call.
+    pub(super) fields: Vec<SelectField>,
+    /// Name of the time column.
+    pub(super) time_column: String,
+    /// Tags, wildcards and patterns of GROUP BY.
+    pub(super) dimensions: Vec<Expr>,
+    /// GROUP BY time of this level; no interval if it has none itself.
+    pub(super) window: Window,
+    pub(super) condition: Condition,
+    pub(super) ascending: bool,
+    pub(super) fill: Fill,
+    pub(super) limit: usize,
+    pub(super) offset: usize,
+    pub(super) slimit: usize,
+    pub(super) soffset: usize,
+    /// Whether no function is called.
+    pub(super) is_raw: bool,
+    pub(super) sources: Vec<Source>,
+}
+
+/// Where a level reads.
+#[derive(Debug)]
+pub(super) enum Source {
+    Measurement(MeasurementSource),
+    Subquery(Box<Level>),
+}
+
+/// What a subquery inherits while it is checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parent {
+    pub(super) ascending: bool,
+    pub(super) has_interval: bool,
+}
+
+impl Level {
+    /// Compiles a statement and its subqueries.
+    pub(super) fn compile(
+        statement: &SelectStatement,
+        context: &PlanContext<'_>,
+        parent: Option<Parent>,
+    ) -> Result<Self, QueryError> {
+        // Names first: 1.x resolves databases and policies before it looks at anything else.
+        let measurements = resolve(&statement.sources, context)?;
+        let zone = statement.time_zone.as_deref().map(zone).transpose()?;
+        let environment = Environment { now_ns: Some(context.now_ns), zone: zone.clone() };
+        let condition = Condition::split(statement.condition.as_ref(), &environment)?;
+        if let Some(residual) = &condition.residual {
+            validate_condition(residual)?;
+        }
+        let Dimensions { mut window, tags } = compile_dimensions(&statement.dimensions, &environment)?;
+        window.zone = zone.map(std::sync::Arc::new);
+        let ascending = order(statement, parent)?;
+        let inherited = parent.is_some_and(|p| p.has_interval) && window.is_none();
+        let mut fill = statement.fill;
+        if parent.is_some() && !window.is_none() && fill == Fill::Null {
+            fill = Fill::None;
+        }
+        let has_interval = !window.is_none() || inherited;
+        let mut validator = Validator::new(statement.limit, has_interval, inherited, fill);
+        let (fields, time_column) = compile_fields(&statement.fields, &mut validator)?;
+        validator.finish()?;
+        let is_raw = validator.calls == 0;
+        if parent.is_some() && !is_raw && fill == Fill::Null {
+            fill = Fill::None;
+        }
+        let mut level = Self {
+            fields,
+            time_column,
+            dimensions: tags,
+            window,
+            condition,
+            ascending,
+            fill,
+            limit: statement.limit as usize,
+            offset: statement.offset as usize,
+            slimit: statement.slimit as usize,
+            soffset: statement.soffset as usize,
+            is_raw,
+            sources: Vec::new(),
+        };
+        let own = Parent { ascending, has_interval };
+        for (source, measurements) in statement.sources.iter().zip(measurements) {
+            match source {
+                ast::Source::Subquery(inner) => {
+                    let inner = Self::compile(inner, context, Some(own))?;
+                    level.sources.push(Source::Subquery(Box::new(inner)));
+                }
+                ast::Source::Measurement(_) => {
+                    level.sources.extend(measurements.into_iter().map(Source::Measurement));
+                }
+            }
+        }
+        Ok(level)
+    }
+
+    /// Whether tag keys are needed to link it: for wildcards and patterns, and to tell a tag from nothing in arithmetic.
+    pub(super) fn needs_description(&self) -> bool {
+        let wild = |e: &Expr| matches!(e, Expr::Wildcard(_) | Expr::Regex(_));
+        self.dimensions.iter().any(wild)
+            || self.fields.iter().any(|f| {
+                super::types::any(&f.expr, &mut |e| {
+                    wild(e)
+                        || matches!(e, Expr::Binary(_))
+                        || matches!(e, Expr::Call(c) if math::Function::by_name(&c.name).is_some())
+                })
+            })
+            || self.sources.iter().any(|s| matches!(s, Source::Subquery(inner) if inner.needs_description()))
+    }
+}
+
+/// Whether rows are given in rising order of time.
+fn order(statement: &SelectStatement, parent: Option<Parent>) -> Result<bool, QueryError> {
+    let own = statement.order.first().is_none_or(|o| o.ascending);
+    let Some(parent) = parent else { return Ok(own) };
+    if !statement.order.is_empty() && own != parent.ascending {
+        return Err(QueryError::statement(
+            "subqueries must be ordered in the same direction as the query itself",
+        ));
+    }
+    Ok(parent.ascending)
+}
+
+/// Folds and checks the select list, and takes `time` out of it.
+fn compile_fields(
+    fields: &[SelectField],
+    validator: &mut Validator,
+) -> Result<(Vec<SelectField>, String), QueryError> {
+    let mut time_column = "time".to_owned();
+    let mut compiled = Vec::with_capacity(fields.len());
+    for field in fields {
+        if let Expr::VarRef(reference) = &field.expr
+            && reference.name == "time"
+        {
+            if let Some(alias) = &field.alias {
+                time_column.clone_from(alias);
+            }
+            continue;
+        }
+        let expr = reduce(&field.expr, &Environment::default());
+        validator.field(&expr)?;
+        compiled.push(SelectField { expr: distinct_as_call(expr), alias: field.alias.clone() });
+    }
+    Ok((compiled, time_column))
+}
+
+/// `DISTINCT v` as `distinct(v)`, also inside calls.
+fn distinct_as_call(expr: Expr) -> Expr {
+    match expr {
+        Expr::Distinct(name) => {
+            let arg = Expr::VarRef(ast::VarRef { name, data_type: None });
+            Expr::Call(Call { name: "distinct".to_owned(), args: vec![arg] })
+        }
+        Expr::Call(call) => {
+            Expr::Call(Call { name: call.name, args: call.args.into_iter().map(distinct_as_call).collect() })
+        }
+        other => other,
+    }
+}
+
+/// Only math functions may be called in WHERE.
+fn validate_condition(expr: &Expr) -> Result<(), QueryError> {
+    match expr {
+        Expr::Binary(binary) => {
+            validate_condition(&binary.lhs)?;
+            validate_condition(&binary.rhs)
+        }
+        Expr::Call(call) => {
+            let Some(function) = math::Function::by_name(&call.name) else {
+                return Err(QueryError::Statement(format!("invalid function call in condition: {expr}")));
+            };
+            super::validate::arity(call, function.arity())?;
+            call.args.iter().try_for_each(validate_condition)
+        }
+        _ => Ok(()),
+    }
+}

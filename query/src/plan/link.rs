@@ -1,0 +1,337 @@
+//! Levels become stages: types, wildcards, time ranges, what an inner level inherits from the outer.
+
+use super::calls::CallBuilder;
+use super::columns::{added_columns, field_name};
+use super::leaves::{self, LeafSpec};
+use super::level::{Level, Source};
+use super::types::{data_type, field_type, stronger, type_of};
+use super::wildcards::{Names, expand_dimensions, expand_fields, with_types};
+use super::{Description, Descriptions};
+use crate::budget::QueryLimits;
+use crate::cast::cast;
+use crate::error::QueryError;
+use crate::influxql::ast::{DataType, Expr, Fill, FillNumber, SelectField};
+use crate::plan::sources::MeasurementSource;
+use crate::result::Cell;
+use crate::stage::{Absent, FillKind, RowLimits, Stage, StageSource};
+use crate::window::Window;
+use model::FieldType;
+use model::time::{TIME_MAX, TIME_MIN};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Links levels with what is known of tag keys.
+pub(super) struct Linker<'a> {
+    pub(super) descriptions: &'a Descriptions,
+    pub(super) now_ns: i64,
+    pub(super) limits: QueryLimits,
+}
+
+/// A level with its select list spelled out and typed.
+pub(super) struct Typed<'a> {
+    pub(super) level: &'a Level,
+    pub(super) fields: Vec<SelectField>,
+    /// Own GROUP BY tags, in the order written.
+    pub(super) dimensions: Vec<String>,
+    pub(super) sources: Vec<TypedSource<'a>>,
+}
+
+/// A source of a typed level.
+pub(super) enum TypedSource<'a> {
+    Measurement(&'a MeasurementSource),
+    Subquery(Box<Typed<'a>>),
+}
+
+/// What a level inherits.
+#[derive(Debug)]
+pub(super) struct Outer {
+    /// Inclusive; `None` at the top.
+    pub(super) range: Option<(i64, i64)>,
+    pub(super) dimensions: Vec<Arc<str>>,
+    pub(super) window: Window,
+    pub(super) slimit: usize,
+    pub(super) soffset: usize,
+}
+
+impl Outer {
+    /// At the top.
+    pub(super) fn none() -> Self {
+        Self { range: None, dimensions: Vec::new(), window: Window::default(), slimit: 0, soffset: 0 }
+    }
+}
+
+impl<'a> Linker<'a> {
+    /// Types and expands a level and its subqueries.
+    pub(super) fn typed(&self, level: &'a Level) -> Result<Typed<'a>, QueryError> {
+        let sources = level
+            .sources
+            .iter()
+            .map(|source| {
+                Ok(match source {
+                    Source::Measurement(measurement) => TypedSource::Measurement(measurement),
+                    Source::Subquery(inner) => TypedSource::Subquery(Box::new(self.typed(inner)?)),
+                })
+            })
+            .collect::<Result<Vec<_>, QueryError>>()?;
+        let mut typed = Typed { level, fields: Vec::new(), dimensions: Vec::new(), sources };
+        let names = self.names(&typed);
+        let type_of_name = |name: &str| self.type_of_name(&typed, name);
+        let fields: Vec<SelectField> = level
+            .fields
+            .iter()
+            .map(|f| SelectField { expr: with_types(&f.expr, &type_of_name), alias: f.alias.clone() })
+            .collect();
+        typed.fields = expand_fields(&fields, &level.dimensions, &names)?;
+        typed.dimensions = expand_dimensions(&level.dimensions, &names)?;
+        for field in &typed.fields {
+            type_of(&field.expr)?;
+        }
+        Ok(typed)
+    }
+
+    fn description(&self, measurement: &MeasurementSource) -> Option<&Description> {
+        self.descriptions.get(&(measurement.policy, Arc::clone(&measurement.name)))
+    }
+
+    /// Fields and tags for wildcards.
+    fn names(&self, typed: &Typed<'_>) -> Names {
+        let mut names = Names::default();
+        for source in &typed.sources {
+            match source {
+                TypedSource::Measurement(measurement) => {
+                    let Some(description) = self.description(measurement) else { continue };
+                    names.tags.extend(description.tag_keys.iter().map(ToString::to_string));
+                    let table = measurement.database.fields.measurements.get(&measurement.name);
+                    for (name, def) in table.into_iter().flat_map(|t| &t.fields) {
+                        if description.fields.contains(&def.id) {
+                            let entry = names.fields.entry(name.to_string()).or_default();
+                            *entry = stronger(*entry, Some(data_type(def.field_type)));
+                        }
+                    }
+                }
+                TypedSource::Subquery(inner) => {
+                    names.tags.extend(inner.dimensions.iter().cloned());
+                    for field in &inner.fields {
+                        if let Ok(Some(data_type)) = type_of(&field.expr) {
+                            let entry = names.fields.entry(field_name(field)).or_default();
+                            *entry = stronger(*entry, Some(data_type));
+                        }
+                    }
+                }
+            }
+        }
+        names
+    }
+
+    /// What a name is in the sources of a level.
+    fn type_of_name(&self, typed: &Typed<'_>, name: &str) -> Option<DataType> {
+        let mut found = None;
+        for source in &typed.sources {
+            let here = match source {
+                TypedSource::Measurement(measurement) => match measurement.field(name) {
+                    Some(def) => Some(data_type(def.field_type)),
+                    None => self
+                        .description(measurement)
+                        .is_some_and(|d| d.tag_keys.contains(name))
+                        .then_some(DataType::Tag),
+                },
+                TypedSource::Subquery(inner) => inner.type_of_column(name),
+            };
+            found = stronger(found, here);
+        }
+        found
+    }
+
+    /// Makes the stage of a level.
+    pub(super) fn stage(&self, typed: &Typed<'_>, outer: &Outer) -> Result<Stage, QueryError> {
+        let level = typed.level;
+        let window = if level.window.is_none() && outer.range.is_some() {
+            Window { zone: level.window.zone.clone(), ..outer.window.clone() }
+        } else {
+            level.window.clone()
+        };
+        let range = self.range(level, outer);
+        let all: BTreeSet<Arc<str>> = typed
+            .dimensions
+            .iter()
+            .map(|d| Arc::from(d.as_str()))
+            .chain(outer.dimensions.iter().cloned())
+            .collect();
+        let dimensions: Arc<[Arc<str>]> = all.into_iter().collect();
+        if range.0 > TIME_MIN
+            && let Some(buckets) = window.count(range)
+        {
+            self.check_buckets(buckets)?;
+        }
+        let mut rows = RowLimits {
+            limit: level.limit,
+            offset: level.offset,
+            slimit: level.slimit + outer.slimit,
+            soffset: level.soffset + outer.soffset,
+        };
+        if level.is_raw && rows.limit == 0 && rows.offset > 0 && !reads_subquery(level) {
+            // 1.x reads one row more than the offset.
+            rows.limit = 1;
+        }
+        let fill = fill_of(level, &window);
+        let mut builder = CallBuilder {
+            window: &window,
+            ascending: level.ascending,
+            range,
+            dimensions: &dimensions,
+            fill: fill.as_ref(),
+            seed: self.now_ns as u64,
+            leaves: Vec::new(),
+        };
+        let list = builder.select_list(&typed.fields, rows)?;
+        let specs = builder.leaves;
+        let sources = self.sources(typed, &specs, (&window, rows), level)?;
+        Ok(Stage {
+            sources,
+            dimensions,
+            window,
+            ascending: level.ascending,
+            leaves: specs.into_iter().map(|s| s.leaf).collect(),
+            calls: list.calls,
+            outputs: list.outputs,
+            slots: list.slots,
+            absent: absent_of(level),
+            rows,
+        })
+    }
+
+    fn check_buckets(&self, buckets: u64) -> Result<(), QueryError> {
+        let limit = self.limits.buckets_max;
+        if limit > 0 && buckets > limit {
+            let text = format!("max-select-buckets limit exceeded: ({buckets}/{limit})");
+            return Err(QueryError::LimitExceeded(text));
+        }
+        Ok(())
+    }
+
+    /// The inclusive time range of a level. A statement with GROUP BY time ends now if it does not say when.
+    fn range(&self, level: &Level, outer: &Outer) -> (i64, i64) {
+        let bounds = level.condition.bounds;
+        let mut start = bounds.min.unwrap_or(TIME_MIN);
+        let mut end = bounds.max.unwrap_or(TIME_MAX);
+        if let Some((outer_start, outer_end)) = outer.range {
+            start = start.max(outer_start);
+            end = end.min(outer_end);
+        }
+        if !level.window.is_none() && end == TIME_MAX {
+            end = self.now_ns;
+        }
+        (start, end)
+    }
+
+    fn sources(
+        &self,
+        typed: &Typed<'_>,
+        specs: &[LeafSpec],
+        (window, rows): (&Window, RowLimits),
+        level: &Level,
+    ) -> Result<Vec<StageSource>, QueryError> {
+        let residual = level.condition.residual.as_ref();
+        let mut sources = Vec::with_capacity(typed.sources.len());
+        for source in &typed.sources {
+            match source {
+                TypedSource::Measurement(measurement) => {
+                    let fragment = leaves::fragment(measurement, residual, specs, (window, level.ascending))?;
+                    sources.push(StageSource::Measurement(fragment));
+                }
+                TypedSource::Subquery(inner) => {
+                    let mut subquery = leaves::subquery(inner, residual, specs)?;
+                    let mut ranges: Vec<(i64, i64)> = specs.iter().map(|s| s.leaf.range).collect();
+                    ranges.sort_unstable();
+                    ranges.dedup();
+                    for range in ranges {
+                        let outer = Outer {
+                            range: Some(range),
+                            dimensions: specs.first().map(|s| s.leaf.dimensions.to_vec()).unwrap_or_default(),
+                            window: window.clone(),
+                            slimit: rows.slimit,
+                            soffset: rows.soffset,
+                        };
+                        subquery.stages.push((range, self.stage(inner, &outer)?));
+                    }
+                    sources.push(StageSource::Subquery(subquery));
+                }
+            }
+        }
+        Ok(sources)
+    }
+}
+
+impl Typed<'_> {
+    /// The type of a column as an outer level sees it: a select item, else a GROUP BY tag.
+    pub(super) fn type_of_column(&self, name: &str) -> Option<DataType> {
+        let item = self.fields.iter().find(|f| field_name(f) == name);
+        let found = item.and_then(|f| type_of(&f.expr).ok().flatten());
+        found.or_else(|| self.column(name).and(Some(DataType::Tag)))
+    }
+
+    /// Where a column is in the rows of this level: an output with its type, or a GROUP BY tag.
+    pub(super) fn column(&self, name: &str) -> Option<crate::stage::InnerColumn> {
+        let mut index = 0;
+        for field in &self.fields {
+            if field_name(field) == name {
+                let own = type_of(&field.expr).ok().flatten();
+                return Some(crate::stage::InnerColumn::Field(index, field_type(own)));
+            }
+            let added = added_columns(&field.expr);
+            for (i, column) in added.iter().enumerate() {
+                if matches!(&column.expr, Expr::VarRef(reference) if reference.name == name) {
+                    return Some(crate::stage::InnerColumn::Field(index + i + 1, Some(FieldType::String)));
+                }
+            }
+            index += 1 + added.len();
+        }
+        self.dimensions
+            .iter()
+            .find(|d| *d == name)
+            .map(|d| crate::stage::InnerColumn::Tag(Arc::from(d.as_str())))
+    }
+}
+
+fn reads_subquery(level: &Level) -> bool {
+    level.sources.iter().any(|s| matches!(s, Source::Subquery(_)))
+}
+
+/// What empty windows get; `None` when they are left out.
+fn fill_of(level: &Level, window: &Window) -> Option<FillKind> {
+    if window.is_none() {
+        return None;
+    }
+    match level.fill {
+        Fill::None => None,
+        Fill::Null => Some(FillKind::Null),
+        Fill::Number(number) => Some(FillKind::Value(number_cell(number))),
+        Fill::Previous => Some(FillKind::Previous),
+        Fill::Linear => Some(FillKind::Linear),
+    }
+}
+
+fn absent_of(level: &Level) -> Absent {
+    match level.fill {
+        Fill::None | Fill::Null | Fill::Linear => Absent::Null,
+        Fill::Number(number) => Absent::Value(number_cell(number)),
+        Fill::Previous => Absent::Previous,
+    }
+}
+
+fn number_cell(number: FillNumber) -> Cell {
+    match number {
+        FillNumber::Integer(i) => Cell::Integer(i),
+        FillNumber::Float(f) => Cell::Float(f),
+    }
+}
+
+/// The number of fill() as a value of a column.
+pub(super) fn fill_value(number: &Cell, field_type: Option<FieldType>) -> Cell {
+    match field_type {
+        None => number.clone(),
+        Some(FieldType::String) => Cell::String("".into()),
+        Some(FieldType::Boolean) => Cell::Boolean(false),
+        Some(number_type) => cast(number.clone(), number_type),
+    }
+}

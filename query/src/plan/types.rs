@@ -1,0 +1,211 @@
+//! Types of expressions, as InfluxDB 1.x derives and names them.
+
+use crate::error::QueryError;
+use crate::influxql::ast::{BinaryExpr, BinaryOp, Call, DataType, Expr, VarRef};
+use crate::math::{self, Division};
+use crate::result::Cell;
+use model::FieldType;
+
+/// The type of a column or an expression.
+pub(super) fn data_type(field_type: FieldType) -> DataType {
+    match field_type {
+        FieldType::Float => DataType::Float,
+        FieldType::Integer => DataType::Integer,
+        FieldType::Unsigned => DataType::Unsigned,
+        FieldType::String => DataType::String,
+        FieldType::Boolean => DataType::Boolean,
+    }
+}
+
+/// The type of a field, `None` for tags and what is unknown.
+pub(super) fn field_type(data_type: Option<DataType>) -> Option<FieldType> {
+    match data_type? {
+        DataType::Float => Some(FieldType::Float),
+        DataType::Integer => Some(FieldType::Integer),
+        DataType::Unsigned => Some(FieldType::Unsigned),
+        DataType::String => Some(FieldType::String),
+        DataType::Boolean => Some(FieldType::Boolean),
+        DataType::AnyField | DataType::Tag => None,
+    }
+}
+
+/// The type that wins when sources disagree: float, integer, unsigned, string, boolean, tag.
+pub(super) fn stronger(a: Option<DataType>, b: Option<DataType>) -> Option<DataType> {
+    if rank(b) < rank(a) { b } else { a }
+}
+
+fn rank(data_type: Option<DataType>) -> u8 {
+    match data_type {
+        Some(DataType::Float) => 1,
+        Some(DataType::Integer) => 2,
+        Some(DataType::Unsigned) => 3,
+        Some(DataType::String) => 4,
+        Some(DataType::Boolean) => 5,
+        Some(DataType::Tag) => 6,
+        Some(DataType::AnyField) => 7,
+        None => 8,
+    }
+}
+
+fn name(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::Float => "float",
+        DataType::Integer => "integer",
+        DataType::Unsigned => "unsigned",
+        DataType::String => "string",
+        DataType::Boolean => "boolean",
+        DataType::Tag => "tag",
+        DataType::AnyField => "field",
+    }
+}
+
+/// Whether `test` holds for a part of the expression.
+pub(super) fn any(expr: &Expr, test: &mut impl FnMut(&Expr) -> bool) -> bool {
+    if test(expr) {
+        return true;
+    }
+    match expr {
+        Expr::Call(call) => call.args.iter().any(|a| any(a, test)),
+        Expr::Binary(binary) => any(&binary.lhs, test) || any(&binary.rhs, test),
+        Expr::Paren(inner) => any(inner, test),
+        _ => false,
+    }
+}
+
+/// The expression with every reference replaced by what `f` makes of it.
+pub(super) fn map_references(expr: &Expr, f: &mut impl FnMut(&VarRef) -> VarRef) -> Expr {
+    match expr {
+        Expr::VarRef(reference) => Expr::VarRef(f(reference)),
+        Expr::Call(call) => Expr::Call(Call {
+            name: call.name.clone(),
+            args: call.args.iter().map(|a| map_references(a, f)).collect(),
+        }),
+        Expr::Binary(binary) => Expr::Binary(Box::new(BinaryExpr {
+            op: binary.op,
+            lhs: map_references(&binary.lhs, f),
+            rhs: map_references(&binary.rhs, f),
+        })),
+        Expr::Paren(inner) => Expr::Paren(Box::new(map_references(inner, f))),
+        other => other.clone(),
+    }
+}
+
+/// The type of an expression whose references are typed; `None` is unknown.
+pub(super) fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
+    match expr {
+        Expr::VarRef(reference) => Ok(reference.data_type.filter(|t| *t != DataType::AnyField)),
+        Expr::Call(call) => type_of_call(call),
+        Expr::Binary(binary) => type_of_binary(binary),
+        Expr::Paren(inner) => type_of(inner),
+        Expr::Number(_) => Ok(Some(DataType::Float)),
+        Expr::Integer(_) => Ok(Some(DataType::Integer)),
+        Expr::Unsigned(_) => Ok(Some(DataType::Unsigned)),
+        Expr::String(_) => Ok(Some(DataType::String)),
+        Expr::Boolean(_) => Ok(Some(DataType::Boolean)),
+        Expr::Wildcard(_)
+        | Expr::Regex(_)
+        | Expr::Distinct(_)
+        | Expr::Duration(_)
+        | Expr::Time(_)
+        | Expr::List(_)
+        | Expr::BoundParameter(_) => Ok(None),
+    }
+}
+
+fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
+    let args = call.args.iter().map(type_of).collect::<Result<Vec<_>, _>>()?;
+    let first = args.first().copied().flatten();
+    if let Some(function) = math::Function::by_name(&call.name) {
+        return type_of_math(&call.name, function, &args);
+    }
+    Ok(match call.name.as_str() {
+        "mean"
+        | "median"
+        | "integral"
+        | "stddev"
+        | "derivative"
+        | "non_negative_derivative"
+        | "moving_average"
+        | "holt_winters"
+        | "holt_winters_with_fit" => Some(DataType::Float),
+        "count" | "elapsed" => Some(DataType::Integer),
+        _ => first,
+    })
+}
+
+fn type_of_math(
+    call: &str,
+    function: math::Function,
+    args: &[Option<DataType>],
+) -> Result<Option<DataType>, QueryError> {
+    let first = args.first().copied().flatten();
+    let check = |data_type: Option<DataType>, place: &str, floats_only: bool| match data_type {
+        None | Some(DataType::Float) => Ok(()),
+        Some(DataType::Integer | DataType::Unsigned) if !floats_only => Ok(()),
+        Some(other) => Err(QueryError::Statement(format!(
+            "invalid argument type for the {place} argument in {call}(): {}",
+            name(other)
+        ))),
+    };
+    check(first, "first", matches!(function, math::Function::Asin | math::Function::Acos))?;
+    if matches!(function, math::Function::Atan2 | math::Function::Pow) {
+        check(args.get(1).copied().flatten(), "second", false)?;
+    }
+    Ok(match function {
+        math::Function::Abs | math::Function::Floor | math::Function::Ceil | math::Function::Round => first,
+        _ => Some(DataType::Float),
+    })
+}
+
+fn type_of_binary(binary: &BinaryExpr) -> Result<Option<DataType>, QueryError> {
+    let (lhs, rhs) = (type_of(&binary.lhs)?, type_of(&binary.rhs)?);
+    check_signs(binary, lhs, rhs)?;
+    let (Some(lhs), Some(rhs)) = (lhs, rhs) else { return Ok(lhs.or(rhs)) };
+    // What zero and zero make tells the type.
+    let result = math::binary(binary.op, &zero(lhs), &zero(rhs), Division::Integer);
+    match result {
+        Cell::Float(_) => Ok(Some(DataType::Float)),
+        Cell::Integer(_) => Ok(Some(DataType::Integer)),
+        Cell::Unsigned(_) => Ok(Some(DataType::Unsigned)),
+        Cell::Boolean(_) => Ok(Some(DataType::Boolean)),
+        Cell::String(_) => Ok(Some(DataType::String)),
+        Cell::Null | Cell::Time(_) | Cell::Strings(_) => {
+            type_error(binary, &format!("incompatible types: {} and {}", name(lhs), name(rhs)))
+        }
+    }
+}
+
+/// Integer and unsigned columns do not mix without a cast.
+fn check_signs(binary: &BinaryExpr, lhs: Option<DataType>, rhs: Option<DataType>) -> Result<(), QueryError> {
+    let (unsigned, integer) = match (lhs, rhs) {
+        (Some(DataType::Unsigned), Some(DataType::Integer)) => (&binary.lhs, &binary.rhs),
+        (Some(DataType::Integer), Some(DataType::Unsigned)) => (&binary.rhs, &binary.lhs),
+        _ => return Ok(()),
+    };
+    let op: BinaryOp = binary.op;
+    if super::validate::is_literal(unsigned) {
+        return type_error(binary, &format!("cannot use {op} with an integer and unsigned literal"))
+            .map(drop);
+    }
+    if !super::validate::is_literal(integer) {
+        let text = format!("cannot use {op} between an integer and unsigned, an explicit cast is required");
+        return type_error(binary, &text).map(drop);
+    }
+    Ok(())
+}
+
+fn type_error(binary: &BinaryExpr, message: &str) -> Result<Option<DataType>, QueryError> {
+    let expr = Expr::Binary(Box::new(binary.clone()));
+    Err(QueryError::Statement(format!("type error: {expr}: {message}")))
+}
+
+fn zero(data_type: DataType) -> Cell {
+    match data_type {
+        DataType::Float => Cell::Float(0.0),
+        DataType::Integer => Cell::Integer(0),
+        DataType::Unsigned => Cell::Unsigned(0),
+        DataType::Boolean => Cell::Boolean(false),
+        DataType::String | DataType::Tag => Cell::String("".into()),
+        DataType::AnyField => Cell::Null,
+    }
+}

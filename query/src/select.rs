@@ -1,0 +1,340 @@
+//! Runs a planned SELECT: scatters its fragments, merges what comes back, finishes calls, joins rows, names series.
+
+use crate::aggregate::{integral, pick_in_windows};
+use crate::budget::Budget;
+use crate::error::QueryError;
+use crate::fill::fill;
+use crate::fold::{FoldState, PointTime};
+use crate::fragment::{Fragment, OpPartial, OpState, Partial};
+use crate::merge::{finish, in_order, merge_partials};
+use crate::plan::SelectPlan;
+use crate::points::{GroupKey, Points, Stream, merge_by_time};
+use crate::result::{Cell, Series};
+use crate::rows::{RowBuilder, RowGroup};
+use crate::stage::{
+    Aggregate, AggregateKind, Call, Leaf, LeafKind, RowLimits, Stage, StageSource, SubquerySource,
+};
+use crate::subquery::{Contribution, contribution, outer_key, passing_rows};
+use model::time::TIME_MIN;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Who folds a fragment over all groups. `node` implements it with threads.
+pub trait Scatter {
+    /// The partial of every group, in the order of the groups.
+    ///
+    /// # Errors
+    ///
+    /// The first error of any group; nothing is left running.
+    fn scatter(&self, fragment: &Fragment) -> Result<Vec<Partial>, QueryError>;
+}
+
+/// Runs a plan to its answer.
+///
+/// # Errors
+///
+/// [`QueryError::Statement`] for what only the data could tell to be wrong, else what scatter and budget say.
+pub fn execute_select(
+    plan: &SelectPlan,
+    scatter: &dyn Scatter,
+    budget: &Budget,
+) -> Result<Vec<Series>, QueryError> {
+    let described;
+    let linked = match &plan.linked {
+        Some(linked) => linked,
+        None => {
+            described = plan.describe_and_link(scatter)?;
+            &described
+        }
+    };
+    let stage = &linked.stage;
+    let mut groups = Runner { scatter, budget }.run(stage)?;
+    if !stage.ascending {
+        groups.reverse();
+    }
+    let mut answer = Vec::with_capacity(groups.len());
+    for group in groups {
+        if !group.times.is_empty() {
+            answer.push(series(plan, &linked.columns, stage, group));
+        }
+    }
+    Ok(answer)
+}
+
+fn series(plan: &SelectPlan, columns: &Arc<[Arc<str>]>, stage: &Stage, group: RowGroup) -> Series {
+    let mut cells = Vec::with_capacity(group.times.len() * columns.len());
+    let mut row = group.cells.into_iter();
+    for time in group.times {
+        cells.push(Cell::Time(time));
+        cells.extend(row.by_ref().take(columns.len() - 1));
+    }
+    let tags = (!stage.dimensions.is_empty())
+        .then(|| stage.dimensions.iter().cloned().zip(group.key.tags.iter().cloned()).collect());
+    Series {
+        name: group.key.name,
+        tags,
+        columns: Arc::clone(columns),
+        cells,
+        time_zone: plan.time_zone.clone(),
+    }
+}
+
+/// What a leaf has read for one output series.
+#[derive(Default)]
+struct LeafState {
+    fold: Option<Box<dyn FoldState>>,
+    /// One a source.
+    parts: Vec<Points>,
+}
+
+type LeafStates = Vec<BTreeMap<GroupKey, LeafState>>;
+
+struct Runner<'a> {
+    scatter: &'a dyn Scatter,
+    budget: &'a Budget,
+}
+
+impl Runner<'_> {
+    /// Rows of a stage; groups in ascending order, rows in the order of the query.
+    fn run(&self, stage: &Stage) -> Result<Vec<RowGroup>, QueryError> {
+        let mut states = LeafStates::new();
+        states.resize_with(stage.leaves.len(), BTreeMap::new);
+        for source in &stage.sources {
+            match source {
+                StageSource::Measurement(fragment) => self.read_measurement(stage, fragment, &mut states)?,
+                StageSource::Subquery(subquery) => self.read_subquery(stage, subquery, &mut states)?,
+            }
+        }
+        let builder = RowBuilder {
+            outputs: &stage.outputs,
+            slots: &stage.slots,
+            absent: &stage.absent,
+            ascending: stage.ascending,
+            budget: self.budget,
+        };
+        if stage.calls.is_empty() {
+            let Some(states) = states.pop() else { return Ok(Vec::new()) };
+            let mut stream = self.leaf_stream(stage, states, PointTime::Selected)?;
+            limit_rows(&mut stream, stage.rows);
+            return builder.of_one(stream, false);
+        }
+        let mut streams = Vec::with_capacity(stage.calls.len());
+        for call in &stage.calls {
+            let mut stream = self.evaluate(stage, call, &mut states)?;
+            limit_rows(&mut stream, stage.rows);
+            streams.push(stream);
+        }
+        if streams.len() == 1 {
+            return builder.of_one(streams.pop().unwrap_or_default(), true);
+        }
+        builder.of_many(streams)
+    }
+
+    fn read_measurement(
+        &self,
+        stage: &Stage,
+        fragment: &Fragment,
+        states: &mut LeafStates,
+    ) -> Result<(), QueryError> {
+        let mut merged = merge_partials(self.scatter.scatter(fragment)?, stage.leaves.len());
+        limit_series(&mut merged, stage.rows);
+        for ((i, leaf), ops) in stage.leaves.iter().enumerate().zip(merged) {
+            for (tags, state) in ops {
+                let key = GroupKey { name: Arc::clone(&fragment.measurement), tags };
+                let entry = states[i].entry(key).or_default();
+                match state {
+                    OpState::Fold(state) => entry.absorb(state),
+                    OpState::Rows(rows) => {
+                        let points = in_order(rows, stage.ascending, self.budget)?;
+                        entry.parts.push(picked(stage, leaf, points));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_subquery(
+        &self,
+        stage: &Stage,
+        source: &SubquerySource,
+        states: &mut LeafStates,
+    ) -> Result<(), QueryError> {
+        for (range, inner) in &source.stages {
+            let groups = self.run(inner)?;
+            for (i, leaf) in stage.leaves.iter().enumerate().filter(|(_, l)| l.range == *range) {
+                let mut parts: BTreeMap<GroupKey, Vec<Points>> = BTreeMap::new();
+                for group in &groups {
+                    let rows = passing_rows(source, inner, group);
+                    let key = outer_key(leaf, inner, &group.key);
+                    let columns = (leaf, &source.leaves[i]);
+                    match contribution(columns, (inner, group), &rows, &stage.window, stage.ascending) {
+                        Contribution::Nothing => {}
+                        Contribution::Fold(state) => states[i].entry(key).or_default().absorb(state),
+                        Contribution::Rows(points) => parts.entry(key).or_default().push(points),
+                    }
+                }
+                for (key, mut parts) in parts {
+                    if !stage.ascending {
+                        parts.reverse();
+                    }
+                    let points = merge_by_time(parts, stage.ascending, self.budget)?;
+                    if !points.is_empty() {
+                        states[i].entry(key).or_default().parts.push(picked(stage, leaf, points));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The points of a leaf by output series of the stage.
+    fn leaf_stream(
+        &self,
+        stage: &Stage,
+        states: BTreeMap<GroupKey, LeafState>,
+        time: PointTime,
+    ) -> Result<Stream, QueryError> {
+        let mut stream = Stream::with_capacity(states.len());
+        for (key, state) in states {
+            self.budget.check()?;
+            let points = match state.fold {
+                Some(fold) => finish(OpState::Fold(fold), time, stage.ascending, self.budget)?,
+                None => merge_by_time(state.parts, stage.ascending, self.budget)?,
+            };
+            if !points.is_empty() {
+                stream.push((key, points));
+            }
+        }
+        Ok(stream)
+    }
+
+    fn evaluate(&self, stage: &Stage, call: &Call, states: &mut LeafStates) -> Result<Stream, QueryError> {
+        match call {
+            Call::Leaf(leaf) => self.evaluate_leaf(stage, *leaf, states, PointTime::Selected),
+            Call::Transform(input, transform) => {
+                let mut stream = self.evaluate(stage, input, states)?;
+                for (_, points) in &mut stream {
+                    *points = transform.apply(points, stage.ascending, self.budget)?;
+                }
+                stream.retain(|(_, points)| !points.is_empty());
+                Ok(stream)
+            }
+            Call::Aggregate(aggregate) => self.aggregate(stage, aggregate, states),
+        }
+    }
+
+    fn evaluate_leaf(
+        &self,
+        stage: &Stage,
+        leaf: usize,
+        states: &mut LeafStates,
+        time: PointTime,
+    ) -> Result<Stream, QueryError> {
+        let stream = self.leaf_stream(stage, std::mem::take(&mut states[leaf]), time)?;
+        let dimensions = &stage.leaves[leaf].dimensions;
+        if *dimensions == stage.dimensions {
+            return Ok(stream);
+        }
+        // top() and bottom() with tags: one point a combination of tags so far, now joined by the GROUP BY tags.
+        let kept: Vec<usize> =
+            stage.dimensions.iter().filter_map(|d| dimensions.iter().position(|x| x == d)).collect();
+        let mut joined: BTreeMap<GroupKey, Vec<Points>> = BTreeMap::new();
+        for (key, points) in stream {
+            let tags = kept.iter().map(|i| Arc::clone(&key.tags[*i])).collect();
+            joined.entry(GroupKey { name: key.name, tags }).or_default().push(points);
+        }
+        let merge = |(key, mut parts): (GroupKey, Vec<Points>)| {
+            if !stage.ascending {
+                parts.reverse();
+            }
+            Ok((key, merge_by_time(parts, stage.ascending, self.budget)?))
+        };
+        joined.into_iter().map(merge).collect()
+    }
+
+    fn aggregate(
+        &self,
+        stage: &Stage,
+        aggregate: &Aggregate,
+        states: &mut LeafStates,
+    ) -> Result<Stream, QueryError> {
+        let time = if aggregate.at_window_start { PointTime::Window } else { PointTime::Selected };
+        let input = match &aggregate.input {
+            Call::Leaf(leaf) => self.evaluate_leaf(stage, *leaf, states, time)?,
+            nested => self.evaluate(stage, nested, states)?,
+        };
+        let (window, range) = (&stage.window, aggregate.range);
+        let mut stream = Stream::with_capacity(input.len());
+        for (key, points) in input {
+            self.budget.check()?;
+            let mut points = match aggregate.kind {
+                AggregateKind::Folded => points,
+                AggregateKind::Reduce(reducer) => reducer.reduce(&points, window, range, stage.ascending),
+                AggregateKind::Integral { unit } => integral(&points, window, range, unit, stage.ascending),
+            };
+            if aggregate.at_window_start {
+                for time in &mut points.times {
+                    *time = window.start(*time, range);
+                    // A range without a start is shown as the epoch.
+                    if *time <= TIME_MIN {
+                        *time = 0;
+                    }
+                }
+            }
+            if let Some((kind, _)) = &aggregate.fill {
+                points = fill(points, kind, (window, range), stage.ascending, self.budget)?;
+            }
+            if !points.is_empty() {
+                stream.push((key, points));
+            }
+        }
+        Ok(stream)
+    }
+}
+
+impl LeafState {
+    fn absorb(&mut self, state: Box<dyn FoldState>) {
+        match &mut self.fold {
+            Some(fold) => fold.merge(state),
+            None => self.fold = Some(state),
+        }
+    }
+}
+
+fn picked(stage: &Stage, leaf: &Leaf, points: Points) -> Points {
+    match leaf.kind {
+        LeafKind::Points(_, Some(pick)) => pick_in_windows(pick, points, &stage.window, leaf.range),
+        LeafKind::Points(_, None) | LeafKind::Fold(..) | LeafKind::Raw | LeafKind::Nothing => points,
+    }
+}
+
+/// LIMIT and OFFSET: rows of each series.
+fn limit_rows(stream: &mut Stream, limits: RowLimits) {
+    if limits.limit == 0 && limits.offset == 0 {
+        return;
+    }
+    for (_, points) in stream.iter_mut() {
+        let from = limits.offset.min(points.len());
+        let to = if limits.limit == 0 {
+            points.len()
+        } else {
+            from.saturating_add(limits.limit).min(points.len())
+        };
+        let kept: Vec<usize> = (from..to).collect();
+        points.keep(&kept);
+    }
+    stream.retain(|(_, points)| !points.is_empty());
+}
+
+/// SLIMIT and SOFFSET: series of a measurement. SOFFSET alone gives none, as in 1.x.
+fn limit_series(ops: &mut [OpPartial], limits: RowLimits) {
+    if limits.slimit == 0 && limits.soffset == 0 {
+        return;
+    }
+    let keys: BTreeSet<_> = ops.iter().flat_map(|op| op.keys().cloned()).collect();
+    let kept: BTreeSet<_> = keys.into_iter().skip(limits.soffset).take(limits.slimit).collect();
+    for op in ops {
+        op.retain(|key, _| kept.contains(key));
+    }
+}

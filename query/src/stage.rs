@@ -1,0 +1,180 @@
+//! One SELECT level, planned: sources, leaves, calls, output columns. Subqueries nest stages.
+//!
+//! The plan makes stages, `select` runs them. A **leaf** is what is read from sources; a **call** is one aggregate or
+//! transformation over a leaf or another call; an output column is an expression over calls and auxiliary columns.
+
+use crate::aggregate::{Pick, Reducer};
+use crate::condition::RowCondition;
+use crate::fold::FoldKind;
+use crate::fragment::Fragment;
+use crate::influxql::ast::BinaryOp;
+use crate::math::Function;
+use crate::result::Cell;
+use crate::transform::Transform;
+use crate::window::Window;
+use model::FieldType;
+use std::sync::Arc;
+
+/// One level of a SELECT.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) sources: Vec<StageSource>,
+    /// GROUP BY tags, sorted, each once; those of outer levels included.
+    pub(crate) dimensions: Arc<[Arc<str>]>,
+    pub(crate) window: Window,
+    pub(crate) ascending: bool,
+    pub(crate) leaves: Vec<Leaf>,
+    /// Empty for a raw SELECT, whose rows are those of leaf 0.
+    pub(crate) calls: Vec<Call>,
+    pub(crate) outputs: Vec<Output>,
+    /// Types of the slots that outputs refer to: calls, then auxiliary columns.
+    pub(crate) slots: Vec<Option<FieldType>>,
+    pub(crate) absent: Absent,
+    pub(crate) rows: RowLimits,
+}
+
+/// Which rows and series are given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RowLimits {
+    /// 0 is none.
+    pub(crate) limit: usize,
+    pub(crate) offset: usize,
+    /// 0 is none.
+    pub(crate) slimit: usize,
+    pub(crate) soffset: usize,
+}
+
+/// Where a stage reads.
+#[derive(Debug)]
+pub(crate) enum StageSource {
+    /// A measurement; one fragment op a leaf.
+    Measurement(Fragment),
+    /// A subquery.
+    Subquery(SubquerySource),
+}
+
+/// A subquery as a source.
+#[derive(Debug)]
+pub(crate) struct SubquerySource {
+    /// Planned once for each time range that leaves ask for.
+    pub(crate) stages: Vec<((i64, i64), Stage)>,
+    /// Rows that pass; fields are those of `condition_columns`.
+    pub(crate) condition: RowCondition,
+    /// Where the condition's fields are.
+    pub(crate) condition_columns: Vec<InnerColumn>,
+    /// One a leaf.
+    pub(crate) leaves: Vec<InnerLeaf>,
+}
+
+/// Where a leaf's columns are in the rows of a subquery.
+#[derive(Debug)]
+pub(crate) struct InnerLeaf {
+    /// `None` when the subquery lacks the column: the leaf is empty.
+    pub(crate) driver: Option<InnerColumn>,
+    pub(crate) aux: Vec<InnerColumn>,
+}
+
+/// A column of the rows of a subquery.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum InnerColumn {
+    /// Index of an output and the type it is read as.
+    Field(usize, Option<FieldType>),
+    /// A GROUP BY tag of the subquery.
+    Tag(Arc<str>),
+    /// Nothing.
+    Nothing,
+}
+
+/// What is read from sources for one call, or for the rows of a raw SELECT.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaf {
+    /// GROUP BY tags of the stage, for top and bottom their own tags too; sorted.
+    pub(crate) dimensions: Arc<[Arc<str>]>,
+    /// Inclusive; longer than the stage's when a transformation looks back.
+    pub(crate) range: (i64, i64),
+    pub(crate) kind: LeafKind,
+    /// Rows that the limit of a raw SELECT wants, `None` for all.
+    pub(crate) row_limit: Option<usize>,
+}
+
+/// How a leaf is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum LeafKind {
+    /// Folded window by window, read as this type.
+    Fold(FoldKind, FieldType),
+    /// Rows led by a column of this type, with the auxiliary columns if there are some.
+    Points(FieldType, Option<Pick>),
+    /// Rows led by the auxiliary columns.
+    Raw,
+    /// Nothing that exists.
+    Nothing,
+}
+
+/// A call of the select list.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// The points of a leaf as they are.
+    Leaf(usize),
+    /// One or more points a window.
+    Aggregate(Box<Aggregate>),
+    /// Points from points.
+    Transform(Box<Call>, Transform),
+}
+
+/// An aggregate over a leaf or over distinct().
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    pub(crate) input: Call,
+    pub(crate) kind: AggregateKind,
+    /// Inclusive.
+    pub(crate) range: (i64, i64),
+    /// Points get the time of their window's start.
+    pub(crate) at_window_start: bool,
+    /// Whether empty windows are filled, and as which type.
+    pub(crate) fill: Option<(FillKind, Option<FieldType>)>,
+}
+
+/// How an aggregate gets its points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AggregateKind {
+    /// The leaf folded already.
+    Folded,
+    /// From the points of the leaf.
+    Reduce(Reducer),
+    /// Area in value × ns.
+    Integral { unit: i64 },
+}
+
+/// What an empty window gets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FillKind {
+    Null,
+    /// Already of the column's type.
+    Value(Cell),
+    Previous,
+    Linear,
+}
+
+/// What a slot without a point at a row's time gets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Absent {
+    /// Null.
+    Null,
+    /// The number of fill(), cast to the slot's type where it can be.
+    Value(Cell),
+    /// What it had in the row before.
+    Previous,
+}
+
+/// An output column.
+#[derive(Debug, Clone)]
+pub(crate) enum Output {
+    /// A call or an auxiliary column.
+    Slot(usize),
+    /// A literal.
+    Constant(Cell),
+    /// `lhs op rhs`.
+    Binary(BinaryOp, Box<(Output, Output)>),
+    /// A math function.
+    Math(Function, Vec<Output>),
+}

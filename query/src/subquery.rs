@@ -1,0 +1,125 @@
+//! Rows of a subquery as the series that an outer level reads.
+
+use crate::cast::cast;
+use crate::condition::SeriesFilter;
+use crate::fold::columns::typed;
+use crate::fold::fold_state;
+use crate::fold::series::push;
+use crate::points::{GroupKey, Points};
+use crate::result::Cell;
+use crate::rows::RowGroup;
+use crate::stage::{InnerColumn, InnerLeaf, Leaf, LeafKind, Stage, SubquerySource};
+use crate::window::Window;
+use std::sync::Arc;
+
+/// What one row group of a subquery gives to a leaf.
+pub(crate) enum Contribution {
+    /// A state of one series.
+    Fold(Box<dyn crate::fold::FoldState>),
+    /// Rows, in the order of the query.
+    Rows(Points),
+    /// Nothing.
+    Nothing,
+}
+
+/// Positions of the rows that the outer WHERE lets through.
+pub(crate) fn passing_rows(source: &SubquerySource, inner: &Stage, group: &RowGroup) -> Vec<usize> {
+    let width = inner.outputs.len();
+    let tag = |key: &str| tag_of(inner, &group.key, key);
+    let all = 0..group.times.len();
+    match source.condition.bind(&tag) {
+        SeriesFilter::All => all.collect(),
+        SeriesFilter::Nothing => Vec::new(),
+        SeriesFilter::Rows(expr) => all
+            .filter(|row| {
+                expr.passes(&|i| match source.condition_columns.get(i) {
+                    Some(column) => cell_of(inner, group, column, *row * width),
+                    None => Cell::Null,
+                })
+            })
+            .collect(),
+    }
+}
+
+/// Reads a leaf from the rows of one group.
+pub(crate) fn contribution(
+    (leaf, columns): (&Leaf, &InnerLeaf),
+    (inner, group): (&Stage, &RowGroup),
+    rows: &[usize],
+    window: &Window,
+    ascending: bool,
+) -> Contribution {
+    let width = inner.outputs.len();
+    let read = |column: &InnerColumn| -> Vec<Cell> {
+        rows.iter().map(|row| cell_of(inner, group, column, row * width)).collect()
+    };
+    let times = || rows.iter().map(|row| group.times[*row]).collect::<Vec<_>>();
+    match (leaf.kind, &columns.driver) {
+        (LeafKind::Nothing, _) | (LeafKind::Fold(..) | LeafKind::Points(..), None) => Contribution::Nothing,
+        (LeafKind::Fold(kind, wanted), Some(driver)) => {
+            let (mut times, mut values) = (times(), read(driver));
+            if !ascending {
+                times.reverse();
+                values.reverse();
+            }
+            let column = typed(&times, &values, wanted);
+            let Some(mut state) = fold_state(kind, wanted) else { return Contribution::Nothing };
+            push(&mut [&mut state], &column.times, &column.values, (window, leaf.range));
+            state.end_series();
+            if state.is_empty() { Contribution::Nothing } else { Contribution::Fold(state) }
+        }
+        (LeafKind::Points(wanted, _), Some(driver)) => {
+            let mut points = Points::new(columns.aux.len());
+            for row in rows {
+                let value = cast(cell_of(inner, group, driver, row * width), wanted);
+                if value != Cell::Null {
+                    points.times.push(group.times[*row]);
+                    points.values.push(value);
+                    points.aux.extend(columns.aux.iter().map(|c| cell_of(inner, group, c, row * width)));
+                }
+            }
+            Contribution::Rows(points)
+        }
+        (LeafKind::Raw, _) => {
+            let mut points = Points { times: times(), width: columns.aux.len(), ..Points::default() };
+            points.values = vec![Cell::Null; points.times.len()];
+            for row in rows {
+                points.aux.extend(columns.aux.iter().map(|c| cell_of(inner, group, c, row * width)));
+            }
+            Contribution::Rows(points)
+        }
+    }
+}
+
+/// The output series of a leaf that a row group of the subquery belongs to.
+pub(crate) fn outer_key(leaf: &Leaf, inner: &Stage, key: &GroupKey) -> GroupKey {
+    let tags = leaf.dimensions.iter().map(|d| Arc::from(tag_of(inner, key, d))).collect();
+    GroupKey { name: Arc::clone(&key.name), tags }
+}
+
+/// A GROUP BY tag of the subquery; `""` if it has none of this name.
+fn tag_of<'a>(inner: &Stage, key: &'a GroupKey, name: &str) -> &'a str {
+    inner.dimensions.iter().position(|d| &**d == name).map_or("", |i| &key.tags[i])
+}
+
+/// One cell; `first` is the index of the row's first cell.
+fn cell_of(inner: &Stage, group: &RowGroup, column: &InnerColumn, first: usize) -> Cell {
+    match column {
+        InnerColumn::Field(i, wanted) => {
+            let cell = group.cells[first + i].clone();
+            match wanted {
+                // What cannot be cast is read as it is.
+                Some(wanted) => match cast(cell.clone(), *wanted) {
+                    Cell::Null => cell,
+                    fitting => fitting,
+                },
+                None => cell,
+            }
+        }
+        InnerColumn::Tag(name) => match tag_of(inner, &group.key, name) {
+            "" => Cell::Null,
+            value => Cell::String(value.into()),
+        },
+        InnerColumn::Nothing => Cell::Null,
+    }
+}
