@@ -55,10 +55,7 @@ pub(crate) async fn read(
     let reading = collect(body, limits.bytes_max, expected, reservation);
     match tokio::time::timeout(limits.timeout, reading).await {
         Ok(read) => read,
-        Err(_) => Err(Failure::unavailable(format!(
-            "request body not received within {} s",
-            limits.timeout.as_secs()
-        ))),
+        Err(_) => Err(Failure::unavailable(format!("request body not received within {:?}", limits.timeout))),
     }
 }
 

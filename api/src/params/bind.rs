@@ -120,7 +120,7 @@ mod tests {
     fn values_stand_in_the_statement() {
         for (params, value) in [
             ("{\"h\":\"it's\"}", "'it\\'s'"),
-            ("{\"h\":1.5}", "1.5"),
+            ("{\"h\":1.5}", "1.500"),
             ("{\"h\":{\"string\":\"a\"}}", "'a'"),
             ("{\"h\":7}", "7"),
             ("{\"h\":{\"int\":7}}", "7"),

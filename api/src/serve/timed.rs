@@ -89,15 +89,16 @@ impl TimedStream {
         }
     }
 
-    /// Until when the client must send something; `None` while its request is being handled.
-    fn read_deadline(&self) -> Option<Instant> {
+    /// When to look again: until then the client must have sent something, or its request is still being handled.
+    fn read_deadline(&self, now: Instant) -> Instant {
         if self.activity.is_running() {
-            return None;
+            // Nothing else polls this stream when the handler is done and the client sends nothing more.
+            return now + self.limits.idle_timeout;
         }
-        Some(match self.head_since {
+        match self.head_since {
             Some(since) => since + self.limits.header_timeout,
             None => self.last_activity + self.limits.idle_timeout,
-        })
+        }
     }
 
     /// Ends a write that makes no progress.
@@ -129,16 +130,15 @@ impl AsyncRead for TimedStream {
             }
             return Poll::Ready(read);
         }
-        let Some(deadline) = self.read_deadline() else {
-            // Nothing wakes this task when the handler is done, but then the answer is written and reading is polled
-            // again.
-            return Poll::Pending;
-        };
-        if self.read_timer.deadline() != deadline {
+        loop {
+            let now = Instant::now();
+            let deadline = self.read_deadline(now);
+            if deadline <= now {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
             self.read_timer.as_mut().reset(deadline);
+            ready!(self.read_timer.as_mut().poll(cx));
         }
-        ready!(self.read_timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

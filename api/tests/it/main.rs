@@ -1,1 +1,9 @@
+//! The HTTP surface over a coordinator that gives prepared answers.
 
+mod admin;
+mod chunks;
+mod common_headers;
+mod query;
+mod serving;
+mod stub;
+mod write;

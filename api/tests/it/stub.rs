@@ -1,0 +1,240 @@
+//! A coordinator with prepared answers that remembers what it was asked, and a client of its routers.
+
+use api::coordinator::{
+    AdminError, Coordinator, ExecuteError, ExecuteRequest, Readiness, StatementResponse, WriteError,
+    WriteRequest,
+};
+use api::{ApiConfig, HttpMetrics, admin_router, influx_router};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use futures::future::BoxFuture;
+use http_body_util::BodyExt;
+use query::result::{Cell, Series, StatementResult};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// Prepared answers; the database `k8s` exists.
+#[derive(Debug, Default)]
+pub(crate) struct Stub {
+    pub(crate) writes: Mutex<Vec<WriteRequest>>,
+    pub(crate) write_error: Mutex<Option<WriteError>>,
+    pub(crate) write_takes: Duration,
+    pub(crate) executed: Mutex<Vec<String>>,
+    pub(crate) requests: Mutex<Vec<ExecuteRequest>>,
+    pub(crate) readiness: Mutex<Readiness>,
+    pub(crate) admin_error: Option<AdminError>,
+}
+
+/// A series from rows.
+pub(crate) fn series(name: &str, tags: &[(&str, &str)], columns: &[&str], rows: Vec<Vec<Cell>>) -> Series {
+    let tags: Vec<(Arc<str>, Arc<str>)> = tags.iter().map(|(t, v)| (Arc::from(*t), Arc::from(*v))).collect();
+    Series {
+        name: Arc::from(name),
+        tags: (!tags.is_empty()).then_some(tags),
+        columns: columns.iter().map(|column| Arc::from(*column)).collect(),
+        cells: rows.into_iter().flatten().collect(),
+        time_zone: None,
+    }
+}
+
+fn rows(count: i64) -> Vec<Vec<Cell>> {
+    (1..=count).map(|i| vec![Cell::Time(i * 1_000_000_000), Cell::Float(i as f64 / 2.0)]).collect()
+}
+
+impl Stub {
+    /// The answer by measurement or statement.
+    fn answer(text: &str) -> Result<StatementResponse, ExecuteError> {
+        let mut response = StatementResponse::default();
+        let columns = ["time", "v"];
+        let series = match text {
+            "SELECT v FROM one" => vec![series("one", &[], &columns, rows(2))],
+            "SELECT v FROM two GROUP BY host" => {
+                vec![
+                    series("two", &[("host", "a")], &columns, rows(3)),
+                    series("two", &[("host", "b")], &columns, rows(1)),
+                ]
+            }
+            "SELECT v FROM big" => vec![series("big", &[], &columns, rows(100_000))],
+            "SELECT v FROM nope" => {
+                return Err(ExecuteError::Statement("database not found: nope".to_owned()));
+            }
+            "SELECT v FROM lost" => {
+                return Err(ExecuteError::Unavailable("group 3 has no quorum".to_owned()));
+            }
+            "SELECT v FROM huge" => return Err(ExecuteError::LimitExceeded("too many buckets".to_owned())),
+            "SELECT v FROM broken" => return Err(ExecuteError::Internal("disk failed".to_owned())),
+            "SELECT v FROM old" => {
+                response.stale = Some(Duration::from_millis(1234));
+                response.missing_groups = vec![3, 5];
+                vec![]
+            }
+            "SHOW DATABASES" => {
+                let names = ["k8s", "a<b"].map(|name| vec![Cell::String(Arc::from(name))]);
+                vec![series("databases", &[], &["name"], names.to_vec())]
+            }
+            "SHOW TAG VALUES WITH KEY = host" => {
+                let row = |tag: &str| vec![Cell::String(Arc::from("host")), Cell::String(Arc::from(tag))];
+                let columns = ["key", "value"];
+                vec![
+                    series("a", &[], &columns, vec![row("x"), row("y")]),
+                    series("b", &[], &columns, vec![row("x")]),
+                ]
+            }
+            _ => vec![],
+        };
+        response.result = StatementResult { series, messages: vec![] };
+        Ok(response)
+    }
+}
+
+impl Coordinator for Stub {
+    fn database_exists<'a>(&'a self, database: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move { database == "k8s" })
+    }
+
+    fn write(&self, request: WriteRequest) -> BoxFuture<'_, Result<(), WriteError>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.write_takes).await;
+            self.writes.lock().expect("no test panics with it").push(request);
+            match self.write_error.lock().expect("no test panics with it").clone() {
+                None => Ok(()),
+                Some(error) => Err(error),
+            }
+        })
+    }
+
+    fn execute(&self, request: ExecuteRequest) -> BoxFuture<'_, Result<StatementResponse, ExecuteError>> {
+        let text = request.statement.to_string();
+        self.executed.lock().expect("no test panics with it").push(text.clone());
+        self.requests.lock().expect("no test panics with it").push(request);
+        Box::pin(async move { Self::answer(&text) })
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.lock().expect("no test panics with it").clone()
+    }
+
+    fn cluster(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {
+        let answer = self.admin_error.clone().map_or(Ok(serde_json::json!({"nodes": []})), Err);
+        Box::pin(async move { answer })
+    }
+
+    fn checksum(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {
+        Box::pin(async { Ok(serde_json::json!({"groups": [{"group": 1, "equal": true}]})) })
+    }
+
+    fn metrics(&self) -> String {
+        "steadfast_up 1".to_owned()
+    }
+}
+
+/// A client of both routers over one stub.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) stub: Arc<Stub>,
+    influx: Router,
+    admin: Router,
+}
+
+/// An answer as text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Status, the headers that are not the same on every answer, body.
+    pub(crate) fn render(&self) -> String {
+        let usual =
+            ["x-influxdb-version", "x-influxdb-build", "request-id", "x-request-id", "content-length"];
+        let mut out = format!("{}\n", self.status);
+        for (name, value) in self.headers.iter().filter(|(name, _)| !usual.contains(&name.as_str())) {
+            writeln!(out, "{name}: {value}").expect("writing to a string");
+        }
+        out + "\n" + &self.text()
+    }
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        Self::with(Stub::default(), ApiConfig::default())
+    }
+
+    pub(crate) fn with(stub: Stub, config: ApiConfig) -> Self {
+        let stub = Arc::new(stub);
+        let coordinator: Arc<dyn Coordinator> = Arc::<Stub>::clone(&stub);
+        let metrics: Arc<HttpMetrics> = Arc::clone(&config.metrics);
+        Self {
+            influx: influx_router(Arc::clone(&coordinator), config),
+            admin: admin_router(coordinator, metrics),
+            stub,
+        }
+    }
+
+    pub(crate) fn influx_router(&self) -> Router {
+        self.influx.clone()
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        answer(self.influx.clone(), request).await
+    }
+
+    pub(crate) async fn send_admin(&self, method: &str, path: &str) -> Answer {
+        answer(self.admin.clone(), request(method, path, &[], "")).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(request("GET", path, &[], "")).await
+    }
+
+    /// `GET /query` with these parameters, blanks and all.
+    pub(crate) async fn query(&self, parameters: &str) -> Answer {
+        self.get(&format!("/query?{}", parameters.replace(' ', "+").replace('"', "%22").replace('<', "%3C")))
+            .await
+    }
+}
+
+async fn answer(router: Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.expect("routers answer");
+    let (parts, body) = response.into_parts();
+    let mut headers: Vec<(String, String)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    headers.sort();
+    let body = body.collect().await.expect("bodies do not fail").to_bytes().to_vec();
+    Answer { status: parts.status.as_u16(), headers, body }
+}
+
+/// Builds a request.
+pub(crate) fn request(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body.into()).expect("a request")
+}
+
+/// The number of a status, to compare.
+pub(crate) fn code(status: StatusCode) -> u16 {
+    status.as_u16()
+}
