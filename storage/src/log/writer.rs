@@ -154,7 +154,7 @@ impl Writer {
             return Ok(());
         }
         self.deletes += 1;
-        if self.deletes % DELETES_PER_FILE_DROP != 0 {
+        if !self.deletes.is_multiple_of(DELETES_PER_FILE_DROP) {
             return Ok(());
         }
         // The files go at once and for good, so the marker that says they are purged must be durable before.
