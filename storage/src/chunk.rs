@@ -43,7 +43,7 @@ pub(crate) fn encode(field_type: FieldType, rows: &[(i64, u64)], strings: &Strin
     times::encode_steps(rows, out);
     match field_type {
         FieldType::Float => {
-            floats::encode(&rows.iter().map(|r| f64::from_bits(r.1)).collect::<Vec<_>>(), out)
+            floats::encode(&rows.iter().map(|r| f64::from_bits(r.1)).collect::<Vec<_>>(), out);
         }
         FieldType::Integer | FieldType::Unsigned => {
             ints::encode(&rows.iter().map(|r| r.1 as i64).collect::<Vec<_>>(), out);

@@ -7,7 +7,7 @@ mod batch;
 mod options;
 mod shared;
 
-pub use batch::Batch;
+pub(crate) use batch::Batch;
 pub use shared::Shared;
 
 use rocksdb::checkpoint::Checkpoint;
@@ -39,7 +39,7 @@ impl From<rocksdb::Error> for EngineError {
 
 /// The column families of a state database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
+pub(crate) enum Table {
     /// Small records: applied marker, partitions, fields, activity, and the blobs of the meta group.
     Meta,
     /// Series id → database and key.
@@ -95,11 +95,6 @@ impl Rocks {
         let families = Table::ALL.map(|t| ColumnFamilyDescriptor::new(t.name(), options::family(t, shared)));
         let db = DB::open_cf_descriptors(&options::database(shared), path, families)?;
         Ok(Self { db, dir: LiveDir { path: path.to_owned(), given_up: AtomicBool::new(false) } })
-    }
-
-    /// Where the database is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.dir.path
     }
 
     /// Lets the directory be removed as soon as nobody reads from it any more.
@@ -197,6 +192,9 @@ impl Rocks {
     }
 }
 
+/// A key and its value, borrowed from an iterator.
+pub(crate) type KeyValue<'a> = (&'a [u8], &'a [u8]);
+
 /// A run over a range of keys.
 pub(crate) struct RangeIter<'a> {
     iter: DBRawIterator<'a>,
@@ -205,7 +203,7 @@ pub(crate) struct RangeIter<'a> {
 
 impl RangeIter<'_> {
     /// The next key and value, borrowed until the next call.
-    pub(crate) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, EngineError> {
+    pub(crate) fn next(&mut self) -> Result<Option<KeyValue<'_>>, EngineError> {
         if self.started {
             self.iter.next();
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Changes to one database, in order, applied together or not at all.
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     families: [Arc<BoundColumnFamily<'a>>; 3],
     writes: WriteBatch,
 }
@@ -28,25 +28,25 @@ impl<'a> Batch<'a> {
     }
 
     /// Sets a key.
-    pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
+    pub(crate) fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
         let family = &self.families[place(table)];
         self.writes.put_cf(family, key, value);
     }
 
     /// Appends `operand` to the value of a key; only [`Table::Chunk`] merges.
-    pub fn merge(&mut self, key: &[u8], operand: &[u8]) {
+    pub(crate) fn merge(&mut self, key: &[u8], operand: &[u8]) {
         let family = &self.families[place(Table::Chunk)];
         self.writes.merge_cf(family, key, operand);
     }
 
     /// Removes a key.
-    pub fn delete(&mut self, table: Table, key: &[u8]) {
+    pub(crate) fn delete(&mut self, table: Table, key: &[u8]) {
         let family = &self.families[place(table)];
         self.writes.delete_cf(family, key);
     }
 
     /// Removes the keys of `[from, to)`.
-    pub fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
+    pub(crate) fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
         let family = &self.families[place(table)];
         self.writes.delete_range_cf(family, from, to);
     }

@@ -7,7 +7,7 @@ use crate::chunk::Rows;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use model::value::ValueRef;
-use model::{FieldId, FieldType, SeriesId};
+use model::{FieldId, SeriesId};
 
 /// A point this close to the end of a sorted column is inserted in place; one further back is appended and the column
 /// sorted when it is read, so that points coming in backwards do not cost the square of their number.
@@ -165,13 +165,6 @@ impl Head {
     /// Memory in use, within a few per cent.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
-    }
-}
-
-/// The type of the field a value belongs to, for tests and assertions.
-impl Column {
-    pub(super) fn field_type(&self) -> FieldType {
-        self.rows.field_type
     }
 }
 

@@ -62,7 +62,7 @@ impl Policy {
         // Partitions do not overlap, so only the last one that starts before the range can reach into it.
         let first =
             self.partitions.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
-        let end = range.end.max(first);
+        let end = if range.is_empty() { first } else { range.end.max(first) };
         self.partitions.range(first..end).filter(move |(_, p)| p.end > range.start).map(|(s, p)| (*s, p))
     }
 }

@@ -118,11 +118,11 @@ mod tests {
 
         #[test]
         fn damaged_records_never_panic(value: Vec<u8>) {
-            let _ = parse_series(&value);
-            let _ = parse_partition(&value);
-            let _ = parse_field(&value);
-            let _ = parse_next_series(&value);
-            let _ = parse_activity(&value);
+            drop(parse_series(&value));
+            drop(parse_partition(&value));
+            drop(parse_field(&value));
+            drop(parse_next_series(&value));
+            drop(parse_activity(&value));
         }
     }
 }

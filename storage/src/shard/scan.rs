@@ -187,20 +187,28 @@ fn by_window(rows: Rows) -> Vec<Piece> {
 fn group(source: Source, pieces: Vec<Piece>) -> Vec<ShardChunk> {
     let mut ordered: Vec<(usize, Piece)> = pieces.into_iter().enumerate().collect();
     ordered.sort_by_key(|(_, piece)| piece.bounds().0);
-    let mut groups: Vec<(i64, i64, Vec<(usize, Piece)>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for (written, piece) in ordered {
         let (first, last) = piece.bounds();
         match groups.last_mut() {
-            Some((_, end, members)) if first <= *end => {
-                *end = last.max(*end);
-                members.push((written, piece));
+            Some(group) if first <= group.last => {
+                group.last = last.max(group.last);
+                group.members.push((written, piece));
             }
-            _ => groups.push((first, last, vec![(written, piece)])),
+            _ => groups.push(Group { first, last, members: vec![(written, piece)] }),
         }
     }
-    let chunk = |(first, last, mut members): (i64, i64, Vec<(usize, Piece)>)| {
-        members.sort_by_key(|(written, _)| *written);
-        ShardChunk { source, first, last, pieces: members.into_iter().map(|(_, piece)| piece).collect() }
+    let chunk = |mut group: Group| {
+        group.members.sort_by_key(|(written, _)| *written);
+        let pieces = group.members.into_iter().map(|(_, piece)| piece).collect();
+        ShardChunk { source, first: group.first, last: group.last, pieces }
     };
     groups.into_iter().map(chunk).collect()
+}
+
+/// Pieces that overlap, each with its place in the order of writing.
+struct Group {
+    first: i64,
+    last: i64,
+    members: Vec<(usize, Piece)>,
 }
