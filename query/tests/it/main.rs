@@ -3,4 +3,5 @@
 mod parse;
 mod parse_params;
 mod parse_round_trip;
+mod select;
 mod show;

@@ -7,7 +7,7 @@ use crate::influxql::regex;
 use crate::influxql::token::Token;
 
 impl Parser<'_> {
-    /// `/pattern/`, or a bind parameter that holds one, if it comes next; the pattern is known to compile.
+    /// `/pattern/`, or a bind parameter that holds one, if it comes next; the pattern is known to be well formed.
     pub(super) fn optional_regex(&mut self) -> Result<Option<String>, ParseError> {
         if matches!(self.lexer.peek(), Some(' ' | '\t' | '\n')) {
             self.skip_whitespace();
@@ -42,8 +42,8 @@ impl Parser<'_> {
     }
 
     pub(super) fn checked_pattern(&self, pattern: String, at: usize) -> Result<String, ParseError> {
-        match regex::compile(&pattern) {
-            Ok(_) => Ok(pattern),
+        match regex::check(&pattern) {
+            Ok(()) => Ok(pattern),
             Err(error) => Err(self.error_at(at, error.to_string())),
         }
     }

@@ -1,6 +1,7 @@
 //! Character classes: `[…]` and the shorthands `\d`, `\pL`.
 
-use super::{RegexError, escaped_char, push_literal};
+use super::escape::escaped_char;
+use super::{RegexError, push_literal};
 
 /// Translates the class at the start of `text` (its `[`) and returns the text after it.
 pub(super) fn translate<'a>(text: &'a str, out: &mut String) -> Result<&'a str, RegexError> {

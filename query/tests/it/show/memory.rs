@@ -29,8 +29,9 @@ impl Cluster {
 
     /// Applies a DDL statement.
     pub(super) fn ddl(&mut self, statement: &str) {
-        let command = catalog_command(&parse_statement(statement).unwrap()).expect("a DDL statement");
-        self.catalog.apply(&command).unwrap();
+        let command =
+            catalog_command(&parse_statement(statement).expect("a statement")).expect("a DDL statement");
+        self.catalog.apply(&command).expect("accepted");
     }
 
     /// Writes line protocol; an empty policy is the default one.
@@ -45,8 +46,8 @@ impl Cluster {
                 let name: Arc<str> = Arc::from(String::from_utf8_lossy(&field.name).as_ref());
                 fields.insert(self.field(database, &parts.measurement, name, field.value.field_type()));
             }
-            let database = self.catalog.database(database).unwrap();
-            let policy = database.policy_for_write(policy).unwrap();
+            let database = self.catalog.database(database).expect("a database");
+            let policy = database.policy_for_write(policy).expect("a policy");
             let group = key.0.iter().map(|b| usize::from(*b)).sum::<usize>() % GROUPS;
             self.groups[group].points.push(Point {
                 database: database.id,
@@ -66,10 +67,18 @@ impl Cluster {
         field: Arc<str>,
         field_type: FieldType,
     ) -> (FieldId, FieldType) {
-        let id = self.catalog.database(database).unwrap().id;
+        let id = self.catalog.database(database).expect("a database").id;
         let new = NewField { measurement: Arc::from(measurement), field: Arc::clone(&field), field_type };
-        self.catalog.apply(&CatalogCommand::RegisterFields { database: id, fields: vec![new] }).unwrap();
-        let def = self.catalog.database(database).unwrap().fields.get(measurement, &field).unwrap();
+        self.catalog
+            .apply(&CatalogCommand::RegisterFields { database: id, fields: vec![new] })
+            .expect("accepted");
+        let def = self
+            .catalog
+            .database(database)
+            .expect("a database")
+            .fields
+            .get(measurement, &field)
+            .expect("registered");
         (def.id, def.field_type)
     }
 
@@ -77,7 +86,7 @@ impl Cluster {
     pub(super) fn show(&self, database: &str, statement: &str) -> Result<StatementResult, QueryError> {
         let context = ShowContext { catalog: &self.catalog, database, now_ns: 1_600_000_000_000_000_000 };
         let readers: Vec<&dyn GroupReader> = self.groups.iter().map(|g| g as &dyn GroupReader).collect();
-        execute_show(&parse_statement(statement).unwrap(), &context, &readers)
+        execute_show(&parse_statement(statement).expect("a statement"), &context, &readers)
     }
 }
 

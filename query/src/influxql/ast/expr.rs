@@ -1,0 +1,148 @@
+//! Expressions: select lists, conditions, dimensions.
+
+use std::fmt;
+
+/// An expression: select lists, conditions, dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expr {
+    /// A field, tag or `time`, with its `::type` if one was written.
+    VarRef(VarRef),
+    /// `name(args)`; the name in lower case.
+    Call(Call),
+    /// `lhs op rhs`.
+    Binary(Box<BinaryExpr>),
+    /// `(inner)`.
+    Paren(Box<Expr>),
+    /// `*`, `*::field`, `*::tag`.
+    Wildcard(WildcardKind),
+    /// `/source/`, unescaped Go syntax; compile with `influxql::regex::compile`.
+    Regex(String),
+    /// `DISTINCT name` (without parentheses).
+    Distinct(String),
+    /// A whole number.
+    Integer(i64),
+    /// A whole number above `i64::MAX`.
+    Unsigned(u64),
+    /// A number with a point.
+    Number(f64),
+    /// `'text'`.
+    String(String),
+    /// `true`, `false`.
+    Boolean(bool),
+    /// A duration in ns.
+    Duration(i64),
+    /// A time in ns since the epoch; never parsed, made when conditions are reduced.
+    Time(i64),
+    /// `(a, b)` of `WITH KEY IN`.
+    List(Vec<String>),
+    /// `$name`.
+    BoundParameter(String),
+}
+
+/// A reference to a field, a tag or `time`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VarRef {
+    /// Unquoted name.
+    pub name: String,
+    /// What stood after `::`.
+    pub data_type: Option<DataType>,
+}
+
+/// The types that may stand after `::`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// `::float`
+    Float,
+    /// `::integer`
+    Integer,
+    /// `::unsigned`
+    Unsigned,
+    /// `::string`
+    String,
+    /// `::boolean`
+    Boolean,
+    /// `::field`: any field
+    AnyField,
+    /// `::tag`
+    Tag,
+}
+
+/// What a wildcard stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WildcardKind {
+    /// `*`
+    All,
+    /// `*::field`
+    Field,
+    /// `*::tag`
+    Tag,
+}
+
+/// A function call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Lower case.
+    pub name: String,
+    /// As written.
+    pub args: Vec<Expr>,
+}
+
+/// `lhs op rhs`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BinaryExpr {
+    /// The operator.
+    pub op: BinaryOp,
+    /// Left of it.
+    pub lhs: Expr,
+    /// Right of it.
+    pub rhs: Expr,
+}
+
+/// Binary operators; precedence from low to high: `OR`, `AND`, comparisons, `+ - | ^`, `* / % &`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the operators")]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    BitAnd,
+    BitOr,
+    BitXor,
+    And,
+    Or,
+    Eq,
+    NotEq,
+    EqRegex,
+    NotEqRegex,
+    Lt,
+    LtEq,
+    Gt,
+    GtEq,
+}
+
+impl fmt::Display for BinaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::BitAnd => "&",
+            Self::BitOr => "|",
+            Self::BitXor => "^",
+            Self::And => "AND",
+            Self::Or => "OR",
+            Self::Eq => "=",
+            Self::NotEq => "!=",
+            Self::EqRegex => "=~",
+            Self::NotEqRegex => "!~",
+            Self::Lt => "<",
+            Self::LtEq => "<=",
+            Self::Gt => ">",
+            Self::GtEq => ">=",
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! What must not take a node down: queries over their limits end at once with a clear error.
+
+use super::answer::{InOrder, Request, run};
+use super::store::Store;
+use query::influxql::ast::Statement;
+use query::influxql::parse_statement;
+use query::{Budget, PlanContext, QueryError, QueryLimits};
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+const NOW_NS: i64 = 1_700_000_000_000_000_000;
+const MINUTE_NS: i64 = 60_000_000_000;
+
+fn store(series: i64, points: i64) -> Store {
+    let mut store = Store::new(2);
+    store.ddl("CREATE DATABASE d");
+    let mut body = String::new();
+    for s in 0..series {
+        for p in 0..points {
+            writeln!(body, "cpu,host=h{s} value={p} {}", NOW_NS - p * MINUTE_NS).unwrap();
+        }
+    }
+    store.write("d", "", 1, &body);
+    store
+}
+
+fn select(store: &Store, query: &str, limits: QueryLimits) -> Result<Vec<query::result::Series>, QueryError> {
+    let request = Request { database: "d", policy: "", query, now_ns: NOW_NS, epoch_ns: 1 };
+    run(store, request, limits)
+}
+
+#[test]
+fn a_quarter_of_a_billion_buckets_is_refused_in_no_time() {
+    let store = store(1, 3);
+    let started = Instant::now();
+    for range in ["time > now() - 3000d", "time > now() - 3000d AND host = 'h0'"] {
+        let query = format!("SELECT mean(value) FROM cpu WHERE {range} GROUP BY time(1s)");
+        let error = select(&store, &query, QueryLimits::default()).unwrap_err();
+        assert!(matches!(error, QueryError::LimitExceeded(_)), "{error}");
+        assert_eq!(error.to_string(), "max-select-buckets limit exceeded: (259200001/1000000)");
+    }
+    let nested =
+        "SELECT max(m) FROM (SELECT mean(value) AS m FROM cpu GROUP BY time(1ns)) GROUP BY time(1ns)";
+    let error = select(&store, nested, QueryLimits::default()).unwrap_err();
+    assert!(matches!(error, QueryError::LimitExceeded(_)), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn fine_buckets_over_hours_of_many_series_are_fine() {
+    let store = store(50, 180);
+    let query = "SELECT sum(value) FROM cpu WHERE time >= now() - 3h GROUP BY time(1s), host fill(null)";
+    let series = select(&store, query, QueryLimits::default()).unwrap();
+    assert_eq!(series.len(), 50);
+    assert!(series.iter().all(|s| s.rows() == 10_801));
+}
+
+#[test]
+fn memory_is_bounded() {
+    let store = store(4, 100);
+    let limits = QueryLimits { memory_bytes: 10_000, ..QueryLimits::default() };
+    for query in [
+        "SELECT value FROM cpu",
+        "SELECT median(value) FROM cpu",
+        "SELECT mean(value) FROM cpu WHERE time > now() - 1h GROUP BY time(1s), host",
+    ] {
+        let error = select(&store, query, limits).unwrap_err();
+        assert!(error.to_string().starts_with("max-query-memory limit exceeded"), "{query}: {error}");
+    }
+    select(&store, "SELECT mean(value) FROM cpu", limits).unwrap();
+    select(&store, "SELECT value FROM cpu LIMIT 2", limits).unwrap();
+}
+
+#[test]
+fn series_are_bounded() {
+    let store = store(4, 1);
+    let limits = QueryLimits { series_max: 3, ..QueryLimits::default() };
+    let error = select(&store, "SELECT mean(value) FROM cpu", limits).unwrap_err();
+    assert_eq!(error.to_string(), "max-select-series limit exceeded: (4/3)");
+    select(&store, "SELECT mean(value) FROM cpu WHERE host != 'h0'", limits).unwrap();
+}
+
+#[test]
+fn a_cancelled_query_ends() {
+    let store = store(4, 10);
+    let limits = QueryLimits::default();
+    let Ok(Statement::Select(statement)) = parse_statement("SELECT value FROM cpu") else {
+        panic!("a SELECT")
+    };
+    let context = PlanContext { catalog: &store.catalog, database: "d", policy: "", now_ns: NOW_NS, limits };
+    let plan = query::plan_select(&statement, &context).unwrap();
+    let budget = Budget::new(&limits, Instant::now() + Duration::from_secs(60));
+    budget.cancel();
+    let answer = query::execute_select(&plan, &InOrder(&store, &budget), &budget);
+    assert!(matches!(answer, Err(QueryError::Cancelled)));
+    let late = Budget::new(&limits, Instant::now());
+    let error = query::execute_select(&plan, &InOrder(&store, &late), &late).unwrap_err();
+    assert_eq!(error.to_string(), "query-timeout limit exceeded");
+}

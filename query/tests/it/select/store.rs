@@ -1,0 +1,257 @@
+//! Groups in memory that hold values in small chunks, with and without summaries, as storage would hand them out.
+
+use model::catalog::{Catalog, CatalogCommand, NewField};
+use model::line_protocol::Field;
+use model::predicate::TagPredicate;
+use model::scan::{Chunk, ChunkStats, ColumnBatch, GroupReader, ScanError, SeriesRef};
+use model::series::SeriesKey;
+use model::value::{ValueRef, Values};
+use model::{DatabaseId, FieldId, FieldType, FieldValue, RetentionPolicyId, SeriesId, TimeRange};
+use query::ddl::catalog_command;
+use query::influxql::parse_statement;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Points a chunk has, so that small tests cross chunk borders.
+const CHUNK_POINTS: usize = 3;
+
+/// The catalog and the groups.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) catalog: Catalog,
+    pub(crate) groups: Vec<Group>,
+}
+
+impl Store {
+    pub(crate) fn new(groups: usize) -> Self {
+        Self { catalog: Catalog::default(), groups: vec![Group::default(); groups] }
+    }
+
+    /// Applies a DDL statement.
+    pub(crate) fn ddl(&mut self, statement: &str) {
+        let command = catalog_command(&parse_statement(statement).unwrap()).expect("a DDL statement");
+        let applied = self.catalog.apply(&command);
+        assert!(applied.is_ok(), "{statement}: {applied:?}");
+    }
+
+    /// Writes line protocol; an empty policy is the default one.
+    pub(crate) fn write(&mut self, database: &str, policy: &str, precision_ns: i64, body: &str) {
+        let parsed = model::line_protocol::parse(body.as_bytes(), precision_ns);
+        for line in &parsed.lines {
+            let key = SeriesKey(line.key.to_vec().into_boxed_slice());
+            for field in parsed.fields_of(line) {
+                self.write_field(database, policy, &key, field, line.time.unwrap_or(0));
+            }
+        }
+    }
+
+    fn write_field(&mut self, database: &str, policy: &str, key: &SeriesKey, field: &Field<'_>, time: i64) {
+        let parts = key.parse();
+        let name: Arc<str> = Arc::from(String::from_utf8_lossy(&field.name).as_ref());
+        let id = self.catalog.database(database).unwrap().id;
+        let new = NewField {
+            measurement: Arc::clone(&parts.measurement),
+            field: Arc::clone(&name),
+            field_type: field.value.field_type(),
+        };
+        self.catalog.apply(&CatalogCommand::RegisterFields { database: id, fields: vec![new] }).unwrap();
+        let known = self.catalog.database(database).unwrap();
+        let def = known.fields.get(&parts.measurement, &name).unwrap();
+        if def.field_type != field.value.field_type() {
+            return;
+        }
+        let policy = known.policy_for_write(policy).expect("a policy").id;
+        let place = model::placement::slot(database, &key.0) as usize % self.groups.len();
+        let group = &mut self.groups[place];
+        let series = group.series_id(id, key);
+        group.points.entry((policy, series, def.id)).or_default().insert(time, owned(&field.value));
+        group.series[series.0 as usize].fields.insert((policy, def.id, def.field_type));
+    }
+}
+
+fn owned(value: &ValueRef<'_>) -> FieldValue {
+    match value {
+        ValueRef::Float(f) => FieldValue::Float(*f),
+        ValueRef::Integer(i) => FieldValue::Integer(*i),
+        ValueRef::String(s) => FieldValue::String(s.to_vec().into_boxed_slice()),
+        ValueRef::Boolean(b) => FieldValue::Boolean(*b),
+        ValueRef::Unsigned(u) => FieldValue::Unsigned(*u),
+    }
+}
+
+#[derive(Debug, Clone)]
+struct StoredSeries {
+    database: DatabaseId,
+    key: SeriesKey,
+    measurement: Arc<str>,
+    tags: Arc<[(Arc<str>, Arc<str>)]>,
+    fields: BTreeSet<(RetentionPolicyId, FieldId, FieldType)>,
+}
+
+/// One group.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Group {
+    series: Vec<StoredSeries>,
+    points: BTreeMap<(RetentionPolicyId, SeriesId, FieldId), BTreeMap<i64, FieldValue>>,
+}
+
+impl Group {
+    fn series_id(&mut self, database: DatabaseId, key: &SeriesKey) -> SeriesId {
+        let known = self.series.iter().position(|s| s.database == database && s.key == *key);
+        let place = known.unwrap_or_else(|| {
+            let parts = key.parse();
+            self.series.push(StoredSeries {
+                database,
+                key: key.clone(),
+                measurement: parts.measurement,
+                tags: parts.tags.into(),
+                fields: BTreeSet::new(),
+            });
+            self.series.len() - 1
+        });
+        SeriesId(place as u32)
+    }
+}
+
+impl GroupReader for Group {
+    fn measurements(&self, database: DatabaseId) -> Vec<Arc<str>> {
+        let of = self.series.iter().filter(|s| s.database == database);
+        of.map(|s| Arc::clone(&s.measurement)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn series(&self, database: DatabaseId, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef> {
+        let mut found: Vec<SeriesRef> = Vec::new();
+        for (i, series) in self.series.iter().enumerate() {
+            let reference = SeriesRef { id: SeriesId(i as u32), tags: Arc::clone(&series.tags) };
+            if series.database == database
+                && &*series.measurement == measurement
+                && predicate.matches(&|key| reference.tag(key))
+            {
+                found.push(reference);
+            }
+        }
+        found.sort_by(|a, b| a.tags.cmp(&b.tags));
+        found
+    }
+
+    fn tag_keys(
+        &self,
+        database: DatabaseId,
+        measurement: &str,
+        predicate: &TagPredicate,
+    ) -> BTreeSet<Arc<str>> {
+        let series = self.series(database, measurement, predicate);
+        series.iter().flat_map(|s| s.tags.iter().map(|(key, _)| Arc::clone(key))).collect()
+    }
+
+    fn tag_values(
+        &self,
+        database: DatabaseId,
+        measurement: &str,
+        key: &str,
+        predicate: &TagPredicate,
+    ) -> BTreeSet<Arc<str>> {
+        let series = self.series(database, measurement, predicate);
+        series.iter().map(|s| s.tag(key)).filter(|value| !value.is_empty()).map(Arc::from).collect()
+    }
+
+    fn fields(
+        &self,
+        database: DatabaseId,
+        policy: RetentionPolicyId,
+        measurement: &str,
+    ) -> BTreeMap<FieldId, FieldType> {
+        let series = self.series.iter().filter(|s| s.database == database && &*s.measurement == measurement);
+        let fields = series.flat_map(|s| s.fields.iter()).filter(|f| f.0 == policy);
+        fields.map(|(_, id, field_type)| (*id, *field_type)).collect()
+    }
+
+    fn scan(
+        &self,
+        policy: RetentionPolicyId,
+        series: SeriesId,
+        field: FieldId,
+        range: TimeRange,
+    ) -> Result<Vec<Box<dyn Chunk>>, ScanError> {
+        let Some(points) = self.points.get(&(policy, series, field)) else { return Ok(Vec::new()) };
+        let points: Vec<(i64, FieldValue)> = points.iter().map(|(t, v)| (*t, v.clone())).collect();
+        let chunks = points.chunks(CHUNK_POINTS).map(|points| Points(points.to_vec()));
+        let overlapping = chunks.filter(|c| c.bounds().0 < range.end && c.bounds().1 >= range.start);
+        Ok(overlapping.map(|c| Box::new(c) as Box<dyn Chunk>).collect())
+    }
+
+    fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
+        self.points
+            .iter()
+            .any(|((_, s, _), points)| *s == series && points.keys().any(|t| range.contains(*t)))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Points(Vec<(i64, FieldValue)>);
+
+impl Chunk for Points {
+    fn bounds(&self) -> (i64, i64) {
+        (self.0[0].0, self.0[self.0.len() - 1].0)
+    }
+
+    /// Every other chunk has a summary.
+    fn stats(&self) -> Option<ChunkStats> {
+        if self.0[0].0 % 2 != 0 {
+            return None;
+        }
+        let float = |value: &FieldValue| match value {
+            FieldValue::Float(f) => *f,
+            FieldValue::Integer(i) => *i as f64,
+            FieldValue::Unsigned(u) => *u as f64,
+            FieldValue::Boolean(b) => f64::from(u8::from(*b)),
+            FieldValue::String(_) => 0.0,
+        };
+        let text = matches!(self.0[0].1, FieldValue::String(_));
+        let number = !text && !matches!(self.0[0].1, FieldValue::Boolean(_));
+        let mut min = self.0[0].clone();
+        let mut max = min.clone();
+        for point in &self.0 {
+            if float(&point.1) < float(&min.1) {
+                min = point.clone();
+            }
+            if float(&point.1) > float(&max.1) {
+                max = point.clone();
+            }
+        }
+        let sum = match &self.0[0].1 {
+            FieldValue::Integer(_) => FieldValue::Integer(
+                self.0.iter().fold(0, |s, (_, v)| if let FieldValue::Integer(i) = v { s + i } else { s }),
+            ),
+            FieldValue::Unsigned(_) => FieldValue::Unsigned(
+                self.0.iter().fold(0, |s, (_, v)| if let FieldValue::Unsigned(u) = v { s + u } else { s }),
+            ),
+            _ => FieldValue::Float(self.0.iter().fold(0.0, |s, (_, v)| s + float(v))),
+        };
+        Some(ChunkStats {
+            count: self.0.len() as u64,
+            sum: number.then_some(sum),
+            min: (!text).then_some(min),
+            max: (!text).then_some(max),
+            first: self.0[0].clone(),
+            last: self.0[self.0.len() - 1].clone(),
+        })
+    }
+
+    fn decode(&self) -> Result<ColumnBatch, ScanError> {
+        let mut values = Values::new(self.0[0].1.field_type());
+        for (_, value) in &self.0 {
+            match (&mut values, value) {
+                (Values::Float(to), FieldValue::Float(f)) => to.push(*f),
+                (Values::Integer(to), FieldValue::Integer(i)) => to.push(*i),
+                (Values::Unsigned(to), FieldValue::Unsigned(u)) => to.push(*u),
+                (Values::Boolean(to), FieldValue::Boolean(b)) => to.push(*b),
+                (Values::String(to), FieldValue::String(s)) => {
+                    to.push(String::from_utf8_lossy(s).as_ref().into())
+                }
+                _ => panic!("a field has one type"),
+            }
+        }
+        Ok(ColumnBatch { times: self.0.iter().map(|p| p.0).collect(), values })
+    }
+}
