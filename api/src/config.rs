@@ -11,6 +11,9 @@ pub const FORM_BYTES_MAX: usize = 10 << 20;
 /// Rows in a chunk of a chunked answer when `chunk_size` says nothing else.
 pub const CHUNK_ROWS: usize = 10_000;
 
+/// Queries with `async=true` at a time; above it 503. Their clients are gone, so only this bounds them.
+pub const UNHEARD_QUERIES_MAX: usize = 64;
+
 /// Limits of the InfluxDB API.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {

@@ -2,7 +2,7 @@
 
 use crate::admin;
 use crate::body::Budget;
-use crate::config::ApiConfig;
+use crate::config::{ApiConfig, UNHEARD_QUERIES_MAX};
 use crate::coordinator::Coordinator;
 use crate::encode::Format;
 use crate::error::Failure;
@@ -14,6 +14,7 @@ use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// What the handlers of the InfluxDB API share.
@@ -22,13 +23,16 @@ pub(crate) struct Api {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     pub(crate) config: ApiConfig,
     pub(crate) budget: Budget,
+    /// Places for queries that nobody waits for.
+    pub(crate) unheard_queries: Arc<Semaphore>,
 }
 
 /// The InfluxDB 1.x API.
 pub fn influx_router(coordinator: Arc<dyn Coordinator>, config: ApiConfig) -> Router {
     let budget =
         Budget::new(config.bodies_in_flight_bytes_max, config.overload_wait, Arc::clone(&config.metrics));
-    let api = Arc::new(Api { coordinator, config, budget });
+    let unheard_queries = Arc::new(Semaphore::new(UNHEARD_QUERIES_MAX));
+    let api = Arc::new(Api { coordinator, config, budget, unheard_queries });
     Router::new().fallback(influx_answer).with_state(api)
 }
 

@@ -28,7 +28,8 @@ impl Budget {
     /// Reserves room for a body.
     pub(crate) async fn reserve(&self, bytes: usize) -> Result<Reservation, Failure> {
         let mut reservation = Reservation { permit: None, permits: 0, budget: self.clone() };
-        reservation.grow_to(bytes).await?;
+        // An empty body takes a place as well.
+        reservation.grow_to(bytes.max(1)).await?;
         Ok(reservation)
     }
 

@@ -63,13 +63,18 @@ impl Cut {
             }
         }
         if pieces.is_empty() {
-            pieces.push((whole(series), false));
+            pieces.push((Self::Whole.whole(series), false));
         }
         pieces
     }
-}
 
-/// All rows of all series.
-pub(crate) fn whole(series: &[Series]) -> Vec<SeriesPiece<'_>> {
-    series.iter().map(|series| SeriesPiece { series, rows: 0..series.rows(), partial: false }).collect()
+    /// All rows of all series, for an answer that is not chunked. 1.x puts such an answer together from chunks, and
+    /// leaves the first one's flag on a series that took several.
+    pub(crate) fn whole(self, series: &[Series]) -> Vec<SeriesPiece<'_>> {
+        let piece = |series| {
+            let rows = Series::rows(series);
+            SeriesPiece { series, rows: 0..rows, partial: matches!(self, Self::Rows(chunk) if rows > chunk) }
+        };
+        series.iter().map(piece).collect()
+    }
 }

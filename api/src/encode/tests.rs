@@ -1,3 +1,4 @@
+use super::pieces::Cut;
 use super::*;
 use expect_test::{Expect, expect};
 use query::result::Cell;
@@ -65,7 +66,7 @@ fn document(format: Format, epoch: &str, results: &[ResultPiece<'_>]) -> Vec<u8>
 fn check(format: Format, epoch: &str, expected: Expect) {
     let series = sample();
     let messages = [Message { level: "warning", text: "deprecated use of 'X'".to_owned() }];
-    let pieces = pieces::whole(&series);
+    let pieces = Cut::Whole.whole(&series);
     let good =
         ResultPiece { statement_id: 0, series: &pieces, messages: &messages, partial: false, error: None };
     let bad = ResultPiece {
@@ -95,7 +96,7 @@ fn json() {
 #[test]
 fn json_with_epoch() {
     let series = sample();
-    let pieces = pieces::whole(&series[..1]);
+    let pieces = Cut::Whole.whole(&series[..1]);
     let piece = ResultPiece { statement_id: 0, series: &pieces, messages: &[], partial: false, error: None };
     let body = document(Format::Json { pretty: false }, "ms", &[piece]);
     let body = String::from_utf8_lossy(&body);
@@ -213,7 +214,7 @@ fn msgpack_as_recorded_from_1x() {
         Cell::Null,
     ];
     let series = [series("cpu", &[], &["time", "b", "host", "i", "v", "n"], rows)];
-    let pieces = pieces::whole(&series);
+    let pieces = Cut::Whole.whole(&series);
     let piece = ResultPiece { statement_id: 0, series: &pieces, messages: &[], partial: false, error: None };
     let failed =
         ResultPiece { statement_id: 1, series: &[], messages: &[], partial: false, error: Some("no") };
@@ -234,7 +235,7 @@ fn msgpack_numbers_and_lengths_take_the_shortest_form() {
     let columns: Vec<String> = (0..cells.len()).map(|i| i.to_string()).collect();
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let series = [series("m", &[], &columns, cells)];
-    let pieces = pieces::whole(&series);
+    let pieces = Cut::Whole.whole(&series);
     let piece = ResultPiece { statement_id: 0, series: &pieces, messages: &[], partial: true, error: None };
     let body = document(Format::Msgpack, "", &[piece]);
     let row: &[u8] = b"\x91\xdc\x00\x14\x7f\xd1\x00\x80\xe0\xd0\xdf\xd2\x00\x00\x9c\x40\xd3\xff\xff\xff\xff\x4d\x2f\xa2\x00\xda\x01\x2cxxx";
@@ -284,7 +285,7 @@ fn accept_chooses_the_format() {
 fn gzip_output_inflates_to_the_same() {
     let rows: Vec<Cell> = (0..200_000).map(|i| Cell::Integer(i * 7919)).collect();
     let series = [series("m", &[], &["v"], rows)];
-    let pieces = pieces::whole(&series);
+    let pieces = Cut::Whole.whole(&series);
     let piece = ResultPiece { statement_id: 0, series: &pieces, messages: &[], partial: false, error: None };
     let plain = document(Format::Json { pretty: false }, "", &[piece]);
     let mut out = Output::new(true);
@@ -317,7 +318,6 @@ fn rows_are_cut_with_flags() {
         };
         cut.pieces(&series).iter().map(|(pieces, more)| (render(pieces), *more)).collect()
     };
-    use pieces::Cut;
     let expected = |list: &[(&str, bool)]| {
         list.iter().map(|(text, more)| ((*text).to_owned(), *more)).collect::<Vec<_>>()
     };
@@ -328,4 +328,6 @@ fn rows_are_cut_with_flags() {
     assert_eq!(shape(Cut::Series), expected(&[("a0..3", false), ("b0..2", false), ("c0..0", false)]));
     assert_eq!(shape(Cut::Whole), expected(&[("a0..3 b0..2 c0..0", false)]));
     assert_eq!(Cut::Rows(2).pieces(&[]).len(), 1);
+    let flags: Vec<bool> = Cut::Rows(2).whole(&series).iter().map(|piece| piece.partial).collect();
+    assert_eq!(flags, [true, false, false]);
 }

@@ -57,7 +57,13 @@ pub(crate) async fn answer(
         chunk_rows,
     };
     if params.get("async") == "true" {
-        tokio::spawn(statement::run_unheard(executor, statements));
+        let place = Arc::clone(&api.unheard_queries).try_acquire_owned();
+        let place =
+            place.map_err(|_| Failure::unavailable("too many queries with async=true are running"))?;
+        tokio::spawn(async move {
+            statement::run_unheard(executor, statements).await;
+            drop(place);
+        });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         return Ok(response);

@@ -233,6 +233,21 @@ async fn async_queries_answer_at_once() {
 }
 
 #[tokio::test]
+async fn async_queries_have_a_limit() {
+    let client = Client::new();
+    for _ in 0..api::config::UNHEARD_QUERIES_MAX {
+        assert_eq!(client.query("q=SELECT v FROM slow&async=true").await.status, 204);
+    }
+    assert_eq!(client.query("q=SELECT v FROM slow&async=true").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_series_of_more_than_a_chunk_is_flagged_as_1x_does() {
+    let answer = Client::new().query("q=SELECT v FROM big&epoch=s").await.text();
+    assert!(answer.ends_with("[100000,50000]],\"partial\":true}]}]}\n"), "{}", &answer[answer.len() - 60..]);
+}
+
+#[tokio::test]
 async fn formats_by_accept() {
     let client = Client::new();
     let ask = |accept: &str, q: &str| request("GET", &format!("/query?q={q}"), &[("accept", accept)], "");
@@ -277,7 +292,7 @@ async fn good_answers_are_compressed_and_errors_are_not() {
     let mut inflated = String::new();
     flate2::read::GzDecoder::new(&answer.body[..]).read_to_string(&mut inflated).expect("gzip");
     assert!(
-        inflated.ends_with("[\"1970-01-02T03:46:40Z\",50000]]}]}]}\n"),
+        inflated.ends_with("[\"1970-01-02T03:46:40Z\",50000]],\"partial\":true}]}]}\n"),
         "{}",
         &inflated[inflated.len() - 60..]
     );

@@ -4,6 +4,7 @@ use crate::stub::{Client, Stub};
 use api::{ApiConfig, ServeLimits, serve};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -140,6 +141,24 @@ async fn a_write_goes_on_when_its_client_leaves() {
     drop(stream);
     tokio::time::sleep(2 * SHORT).await;
     assert_eq!(server.stub.writes.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_query_ends_when_its_client_leaves_but_a_change_does_not() {
+    let server = start(Stub::default(), limits()).await;
+    let slow = "SELECT+v+FROM+slow";
+    for (query, cancelled) in [
+        (format!("GET /query?q={slow}"), 1),
+        (format!("GET /query?chunked=true&q=SHOW+USERS%3B{slow}"), 2),
+        ("POST /query?q=DROP+MEASUREMENT+slow".to_owned(), 2),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(format!("{query} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        tokio::time::sleep(SHORT / 4).await;
+        drop(stream);
+        tokio::time::sleep(3 * SHORT).await;
+        assert_eq!(server.stub.cancelled.load(Ordering::SeqCst), cancelled, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use http_body_util::BodyExt;
 use query::result::{Cell, Series, StatementResult};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tower::ServiceExt;
@@ -26,6 +27,19 @@ pub(crate) struct Stub {
     pub(crate) requests: Mutex<Vec<ExecuteRequest>>,
     pub(crate) readiness: Mutex<Readiness>,
     pub(crate) admin_error: Option<AdminError>,
+    /// Statements that were dropped before they were answered.
+    pub(crate) cancelled: AtomicUsize,
+}
+
+/// Counts itself as cancelled unless it is disarmed.
+struct Unanswered<'a>(Option<&'a AtomicUsize>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(cancelled) = self.0 {
+            cancelled.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 }
 
 /// A series from rows.
@@ -110,7 +124,14 @@ impl Coordinator for Stub {
         let text = request.statement.to_string();
         self.executed.lock().expect("no test panics with it").push(text.clone());
         self.requests.lock().expect("no test panics with it").push(request);
-        Box::pin(async move { Self::answer(&text) })
+        Box::pin(async move {
+            let mut unanswered = Unanswered(Some(&self.cancelled));
+            if text.contains("slow") {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+            }
+            unanswered.0 = None;
+            Self::answer(&text)
+        })
     }
 
     fn readiness(&self) -> Readiness {

@@ -5,8 +5,10 @@
 use super::freshness::Freshness;
 use super::statement::{Executor, NOT_EXECUTED};
 use super::{Style, streamed};
+use crate::config::CHUNK_ROWS;
 use crate::coordinator::StatementResponse;
-use crate::encode::{Encoder, Output, ResultPiece, pieces};
+use crate::encode::pieces::Cut;
+use crate::encode::{Encoder, Output, ResultPiece};
 use crate::error::Failure;
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -29,10 +31,11 @@ pub(super) async fn answer(
     let mut freshness = Freshness::default();
     let count = statements.len();
     for (id, statement) in statements.into_iter().enumerate() {
+        let cut = Cut::of(&statement, CHUNK_ROWS);
         match executor.execute(statement).await? {
             Ok(mut response) => {
                 freshness.observe(&mut response);
-                document = document.add(id, response).await?;
+                document = document.add(id, response, cut).await?;
             }
             Err(text) => {
                 // 1.x reports each statement behind a failed one under the failed one's id, and shows the last.
@@ -61,11 +64,11 @@ struct Document {
 }
 
 impl Document {
-    async fn add(mut self, id: usize, response: StatementResponse) -> Result<Self, Failure> {
+    async fn add(mut self, id: usize, response: StatementResponse, cut: Cut) -> Result<Self, Failure> {
         let cells: usize = response.result.series.iter().map(|series| series.cells.len()).sum();
         let encode = move || {
             let result = &response.result;
-            let series = pieces::whole(&result.series);
+            let series = cut.whole(&result.series);
             let piece = ResultPiece {
                 statement_id: id,
                 series: &series,
