@@ -1,6 +1,7 @@
 //! Serves a router on a listener. Slow and idle clients cannot hold the server: connections are counted, and each has
 //! a time limit for its next request, for the head of a request and for taking an answer.
 
+mod request_line;
 mod timed;
 
 use axum::Router;

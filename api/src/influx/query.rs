@@ -94,6 +94,8 @@ async fn read_params(
     let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_form = media == "application/x-www-form-urlencoded";
     if parts.method != Method::POST || !(is_form || media == "multipart/form-data") {
+        // Read all the same, so that the connection stays in step.
+        body::drain(&parts.headers, body).await;
         return Ok((url, None));
     }
     let limits = BodyLimits { bytes_max: FORM_BYTES_MAX, timeout: api.config.body_timeout };

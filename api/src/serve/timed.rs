@@ -1,6 +1,7 @@
-//! A TCP stream with time limits that depend on what the connection is doing.
+//! A TCP stream with time limits that depend on what the connection is doing. It also rewrites request lines.
 
 use super::ServeLimits;
+use super::request_line::RequestLine;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,6 +58,9 @@ pub(super) struct TimedStream {
     heads: usize,
     /// When the first byte of a head came that is not complete yet.
     head_since: Option<Instant>,
+    request_line: RequestLine,
+    /// Rewritten bytes that found no room in the reader's buffer.
+    unread: Vec<u8>,
     last_activity: Instant,
     read_timer: Pin<Box<Sleep>>,
     /// Set while the client takes no bytes.
@@ -72,6 +76,8 @@ impl TimedStream {
             activity,
             heads: 0,
             head_since: None,
+            request_line: RequestLine::default(),
+            unread: Vec::new(),
             last_activity: now,
             read_timer: Box::pin(sleep_until(now + limits.idle_timeout)),
             write_timer: None,
@@ -101,6 +107,28 @@ impl TimedStream {
         }
     }
 
+    /// Looks at the bytes that were read, from `before` on.
+    fn received(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        if self.activity.is_running() {
+            return;
+        }
+        if self.head_since.is_none() {
+            self.head_since = Some(Instant::now());
+            self.request_line.begin();
+        }
+        if let Some(rewritten) = self.request_line.escape(&buf.filled()[before..]) {
+            buf.set_filled(before);
+            self.unread = rewritten;
+            self.give_unread(buf);
+        }
+    }
+
+    fn give_unread(&mut self, buf: &mut ReadBuf<'_>) {
+        let count = self.unread.len().min(buf.remaining());
+        buf.put_slice(&self.unread[..count]);
+        self.unread.drain(..count);
+    }
+
     /// Ends a write that makes no progress.
     fn stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let stall_timeout = self.limits.stall_timeout;
@@ -123,10 +151,14 @@ impl AsyncRead for TimedStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.notice_heads();
+        if !self.unread.is_empty() {
+            self.give_unread(buf);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
-            if buf.filled().len() > before && !self.activity.is_running() {
-                self.head_since.get_or_insert_with(Instant::now);
+            if buf.filled().len() > before {
+                self.received(buf, before);
             }
             return Poll::Ready(read);
         }

@@ -82,6 +82,23 @@ async fn a_connection_is_kept_and_answers_are_chunked() {
 }
 
 #[tokio::test]
+async fn quotes_and_brackets_may_stand_in_a_url() {
+    let server = start(Stub::default(), limits()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let query = "GET /query?q=SELECT+v+FROM+\"cpu/usage\"+WHERE+v>1+AND+w<2 HTTP/1.1\r\nHost: x\r\n\r\n";
+    for _ in 0..2 {
+        assert!(exchange(&mut stream, query).await.starts_with("HTTP/1.1 200"));
+        let statement = server.stub.executed.lock().unwrap().remove(0);
+        assert_eq!(statement, "SELECT v FROM \"cpu/usage\" WHERE v > 1 AND w < 2");
+    }
+    let body = "POST /query?q=SHOW+USERS HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n";
+    stream.write_all(body.as_bytes()).await.unwrap();
+    tokio::time::sleep(SHORT / 4).await;
+    assert!(exchange(&mut stream, "{\"a\":1}\n").await.starts_with("HTTP/1.1 200"));
+    assert!(exchange(&mut stream, PING).await.contains("204"));
+}
+
+#[tokio::test]
 async fn an_idle_connection_outlives_the_time_for_a_head() {
     let server = start(Stub::default(), limits()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
