@@ -29,6 +29,8 @@ mod scan;
 mod seal;
 mod series;
 mod state;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod write;
 
@@ -202,7 +204,8 @@ impl ShardStore {
         hashes.into_iter().map(|hash| state.series.lookup(hash)).collect()
     }
 
-    /// What queries read. Always the newest state; each call is consistent in itself.
+    /// What queries read. Always the newest state; each call is consistent in itself. The store stays open, and its
+    /// directory locked, while a reader exists.
     pub fn reader(&self) -> Arc<dyn GroupReader> {
         Arc::new(reader::ShardReader::new(Arc::clone(&self.inner)))
     }

@@ -155,12 +155,12 @@ impl Inner {
             put_records(frozen, batch)?;
             for partition in &frozen.partitions {
                 if let Some(head) = &partition.head {
-                    let memory = tails.of(partition.incarnation);
-                    seal::seal(&rocks, partition.key, head, memory, batch)?;
+                    let tails = tails.of(partition.incarnation, partition.key);
+                    seal::seal(&rocks, partition.key, head, tails, batch)?;
                 }
             }
-            tails.keep_only(frozen.partitions.iter().map(|p| p.incarnation));
-            Ok(())
+            let written: Vec<u64> = frozen.partitions.iter().map(|p| p.incarnation).collect();
+            tails.retire(&rocks, &written, &frozen.pending.dropped_partitions, batch)
         })?;
         self.db.flush()?;
         Ok(())

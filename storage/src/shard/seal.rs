@@ -23,8 +23,11 @@ struct Tail {
 }
 
 /// The tails of one partition's columns.
-#[derive(Debug, Default)]
-pub(super) struct PartitionTails(HashMap<ColumnKey, Tail>);
+#[derive(Debug)]
+pub(super) struct PartitionTails {
+    key: PartitionKey,
+    columns: HashMap<ColumnKey, Tail>,
+}
 
 /// The tails of the partitions that the last flush wrote to. Only in memory: a column without a tail costs one read.
 #[derive(Debug, Default)]
@@ -32,14 +35,26 @@ pub(super) struct Tails(HashMap<u64, PartitionTails>);
 
 impl Tails {
     /// Those of the partition with this incarnation.
-    pub(super) fn of(&mut self, incarnation: u64) -> &mut PartitionTails {
-        self.0.entry(incarnation).or_default()
+    pub(super) fn of(&mut self, incarnation: u64, key: PartitionKey) -> &mut PartitionTails {
+        self.0.entry(incarnation).or_insert_with(|| PartitionTails { key, columns: HashMap::new() })
     }
 
-    /// Forgets the partitions that are not written to any more.
-    pub(super) fn keep_only(&mut self, incarnations: impl Iterator<Item = u64>) {
-        let live: Vec<u64> = incarnations.collect();
-        self.0.retain(|incarnation, _| live.contains(incarnation));
+    /// Forgets the partitions that this flush does not write to, folding their last windows; `dropped` ones have
+    /// nothing left to fold.
+    pub(super) fn retire(
+        &mut self,
+        rocks: &Rocks,
+        written: &[u64],
+        dropped: &[PartitionKey],
+        batch: &mut Batch<'_>,
+    ) -> Result<(), StorageError> {
+        let retired = self.0.extract_if(|incarnation, _| !written.contains(incarnation));
+        for (_, tails) in retired.filter(|(_, tails)| !dropped.contains(&tails.key)) {
+            for (column, tail) in tails.columns.into_iter().filter(|(_, tail)| tail.appends > 0) {
+                fold(rocks, &chunk_key(tails.key, column, tail.window), None, batch)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -62,9 +77,9 @@ pub(super) fn seal(
             None => Cow::Owned(column.copy(i64::MIN, i64::MAX)),
         };
         let sealing = Sealing { rocks, partition, column: column.key, rows: &rows };
-        let tail = tails.0.get(&column.key).copied();
+        let tail = tails.columns.get(&column.key).copied();
         let tail = sealing.seal(column, tail, batch)?;
-        tails.0.insert(column.key, tail);
+        tails.columns.insert(column.key, tail);
     }
     Ok(())
 }
@@ -97,11 +112,11 @@ impl Sealing<'_> {
                 batch.merge(&self.key(window), &blocks::encode(self.rows, part));
                 next.appends = tail.appends + 1;
             } else {
-                self.fold(window, part, batch)?;
+                fold(self.rocks, &self.key(window), Some(&self.part(part)), batch)?;
             }
         }
         if !touched_tail && tail.appends > 0 && tail.window < newest {
-            self.fold(tail.window, &[], batch)?;
+            fold(self.rocks, &self.key(tail.window), None, batch)?;
         }
         // Late points only: the tail is where it was.
         if tail.window > newest {
@@ -113,39 +128,48 @@ impl Sealing<'_> {
     /// The newest window on disk; how many blocks it has is not known, so they count as many.
     fn tail_on_disk(&self) -> Result<Tail, StorageError> {
         let last = self.rocks.last_key(Table::Chunk, &self.key(i32::MIN), &self.key(i32::MAX))?;
-        let window = match last {
-            Some(key) => ChunkKey::parse(&key).ok_or(StorageError::damaged("chunk key"))?.window,
-            None => i32::MIN,
-        };
-        Ok(Tail { window, appends: APPENDS_MAX })
+        let Some(key) = last else { return Ok(Tail { window: i32::MIN, appends: 0 }) };
+        let key = ChunkKey::parse(&key).ok_or(StorageError::damaged("chunk key"))?;
+        Ok(Tail { window: key.window, appends: APPENDS_MAX })
     }
 
     fn key(&self, window: i32) -> [u8; ChunkKey::LEN] {
-        let (series, field) = (self.column.series(), self.column.field());
-        ChunkKey { partition: self.partition, series, field, window }.encode()
+        chunk_key(self.partition, self.column, window)
     }
 
-    /// Reads what the window has, adds `part`, and writes it as one.
-    fn fold(&self, window: i32, part: &[(i64, u64)], batch: &mut Batch<'_>) -> Result<(), StorageError> {
-        let key = self.key(window);
-        let value = self.rocks.get(Table::Chunk, &key)?.unwrap_or_default();
-        let own = Rows {
-            rows: part.to_vec(),
-            strings: self.rows.strings.clone(),
-            ..Rows::new(self.rows.field_type)
-        };
-        match blocks::fold(&value) {
-            Ok(Some(mut rows)) if rows.field_type == own.field_type => {
-                rows.append(&own);
-                rows.settle();
-                batch.put(Table::Chunk, &key, &blocks::encode(&rows, &rows.rows));
-            }
-            Ok(None) => batch.put(Table::Chunk, &key, &blocks::encode(&own, &own.rows)),
-            Ok(Some(_)) | Err(_) => {
-                tracing::error!(series = %self.column.series(), field = %self.column.field(), window, "damaged chunk");
-                batch.merge(&key, &blocks::encode(&own, &own.rows));
+    /// Some of the rows on their own.
+    fn part(&self, part: &[(i64, u64)]) -> Rows {
+        let strings = self.rows.strings.clone();
+        Rows { rows: part.to_vec(), strings, ..Rows::new(self.rows.field_type) }
+    }
+}
+
+fn chunk_key(partition: PartitionKey, column: ColumnKey, window: i32) -> [u8; ChunkKey::LEN] {
+    ChunkKey { partition, series: column.series(), field: column.field(), window }.encode()
+}
+
+/// Reads what a window has, adds the points that are `newer`, and writes it as one.
+fn fold(rocks: &Rocks, key: &[u8], newer: Option<&Rows>, batch: &mut Batch<'_>) -> Result<(), StorageError> {
+    let value = rocks.get(Table::Chunk, key)?.unwrap_or_default();
+    let put = |rows: &Rows, batch: &mut Batch<'_>| {
+        batch.put(Table::Chunk, key, &blocks::encode(rows, &rows.rows));
+    };
+    match (blocks::fold(&value), newer) {
+        (Ok(Some(rows)), None) => put(&rows, batch),
+        (Ok(Some(mut rows)), Some(newer)) if rows.field_type == newer.field_type => {
+            rows.append(newer);
+            rows.settle();
+            put(&rows, batch);
+        }
+        (Ok(None), Some(newer)) => put(newer, batch),
+        (Ok(None), None) => {}
+        (Ok(Some(_)) | Err(_), newer) => {
+            let key_parts = ChunkKey::parse(key);
+            tracing::error!(?key_parts, "damaged chunk");
+            if let Some(newer) = newer {
+                batch.merge(key, &blocks::encode(newer, &newer.rows));
             }
         }
-        Ok(())
     }
+    Ok(())
 }

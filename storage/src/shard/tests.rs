@@ -1,0 +1,131 @@
+//! Damage below RocksDB's own checksums: blocks that are not what a flush wrote.
+
+use super::*;
+use crate::chunk::{Rows, blocks};
+use crate::config::StorageConfig;
+use crate::key::{ChunkKey, PartitionKey};
+use crate::rocks::Table;
+use model::batch::{BatchHeader, BatchWriter, Row};
+use model::scan::ScanError;
+use model::value::ValueRef;
+use model::{FieldId, FieldType, TimeRange};
+use tempfile::TempDir;
+
+const DB: DatabaseId = DatabaseId(1);
+const RP: RetentionPolicyId = RetentionPolicyId(1);
+const SERIES: SeriesId = SeriesId(0);
+
+fn store() -> (ShardStore, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = Shared::new(&StorageConfig { block_cache_bytes: 0, ..StorageConfig::default() }).unwrap();
+    (ShardStore::open(&dir.path().join("state"), &shared).unwrap(), dir)
+}
+
+fn at(index: u64) -> ApplyMarker {
+    ApplyMarker { index, bytes: Vec::new() }
+}
+
+fn write(store: &ShardStore, index: u64, times: impl Iterator<Item = i64>) {
+    let header = BatchHeader { database: DB, policy: RP, shard_duration_ns: 1 << 50 };
+    let mut batch = BatchWriter::new(header);
+    let series = batch.add_series(b"m");
+    for time in times {
+        batch.push(&Row { series, time, field: FieldId(0), value: ValueRef::Integer(time) });
+    }
+    let mut bytes = Vec::new();
+    batch.finish(&mut bytes);
+    store.apply_write(&bytes, at(index)).unwrap();
+}
+
+fn chunk_key(window: i32) -> [u8; ChunkKey::LEN] {
+    let partition = PartitionKey { policy: RP, start: 0 };
+    ChunkKey { partition, series: SERIES, field: FieldId(0), window }.encode()
+}
+
+fn value(store: &ShardStore, window: i32) -> Vec<u8> {
+    store.inner.db.rocks().get(Table::Chunk, &chunk_key(window)).unwrap().unwrap()
+}
+
+fn overwrite(store: &ShardStore, value: &[u8]) {
+    let put = |batch: &mut crate::rocks::Batch<'_>| {
+        batch.put(Table::Chunk, &chunk_key(0), value);
+        Ok(())
+    };
+    store.inner.db.write(&store.durable(), put).unwrap();
+}
+
+fn scan(store: &ShardStore) -> Result<usize, ScanError> {
+    let chunks = store.reader().scan(RP, SERIES, FieldId(0), TimeRange::ALL)?;
+    chunks.iter().map(|c| Ok(c.decode()?.times.len())).sum()
+}
+
+#[test]
+fn a_damaged_block_is_told_and_later_points_are_kept() {
+    let (store, _dir) = store();
+    write(&store, 1, 0..100);
+    store.flush().unwrap();
+    let mut damaged = value(&store, 0);
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    overwrite(&store, &damaged);
+    // Late points for the damaged window, in two flushes: appended, then folded.
+    for (index, time) in [(2, 200), (3, 300)] {
+        write(&store, index, std::iter::once(time));
+        write(&store, index, std::iter::once(time + (1 << 44)));
+        store.flush().unwrap();
+        assert!(matches!(scan(&store), Err(ScanError::Damaged { series: SERIES, .. })));
+    }
+    assert!(matches!(store.checksum(), Err(StorageError::Damaged { .. })));
+    let blocks: Vec<_> = blocks::split(&value(&store, 0)).unwrap().into_iter().map(<[u8]>::to_vec).collect();
+    assert_eq!(blocks.len(), 3);
+    // Damage is not a failed write: the store goes on.
+    store.advance(at(4)).unwrap();
+}
+
+#[test]
+fn blocks_of_another_type_are_damage() {
+    let (store, _dir) = store();
+    write(&store, 1, 0..3);
+    store.flush().unwrap();
+    let other = Rows { rows: vec![(1, 0)], ..Rows::new(FieldType::Boolean) };
+    let mixed = [value(&store, 0), blocks::encode(&other, &other.rows)].concat();
+    overwrite(&store, &mixed);
+    assert!(matches!(scan(&store), Err(ScanError::Damaged { .. })));
+}
+
+#[test]
+fn a_cut_off_value_is_damage() {
+    let (store, _dir) = store();
+    write(&store, 1, 0..3);
+    store.flush().unwrap();
+    let whole = value(&store, 0);
+    for len in 1..whole.len() {
+        overwrite(&store, &whole[..len]);
+        assert!(scan(&store).is_err(), "{len} bytes");
+    }
+}
+
+#[test]
+fn windows_are_folded_when_their_partition_is_over() {
+    let (store, _dir) = store();
+    for flush in 0..5 {
+        write(&store, flush + 1, (flush as i64 * 10)..(flush as i64 * 10 + 10));
+        store.flush().unwrap();
+    }
+    assert_eq!(blocks::split(&value(&store, 0)).unwrap().len(), 5);
+    write(&store, 6, std::iter::once(1 << 50));
+    store.flush().unwrap();
+    assert_eq!(blocks::split(&value(&store, 0)).unwrap().len(), 1);
+    assert_eq!(scan(&store).unwrap(), 51);
+}
+
+#[test]
+fn appends_are_bounded() {
+    let (store, _dir) = store();
+    for flush in 0..40 {
+        write(&store, flush + 1, std::iter::once(flush as i64));
+        store.flush().unwrap();
+        assert!(blocks::split(&value(&store, 0)).unwrap().len() <= 9);
+    }
+    assert_eq!(scan(&store).unwrap(), 40);
+}
