@@ -1,0 +1,90 @@
+//! A real InfluxDB 1.x as the judge of answers.
+
+use crate::client::Client;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::work_dir::WorkDir;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Where Debian's package puts the server.
+const INFLUXD: &str = "/usr/bin/influxd";
+
+/// A running influxd with its own directory and port.
+#[derive(Debug)]
+pub struct Oracle {
+    address: String,
+    // Declared before the directory: the process must be gone before its files are.
+    process: Process,
+    _directory: WorkDir,
+}
+
+impl Oracle {
+    /// Starts one, empty.
+    ///
+    /// Panics when influxd is not installed: a comparison that does not take place must not pass.
+    pub fn start() -> Self {
+        let installed = Path::new(INFLUXD).is_file();
+        assert!(
+            installed,
+            "{INFLUXD} is missing: install the package influxdb (scripts/install-deps.sh does it)"
+        );
+        let directory = WorkDir::new("oracle");
+        let (http, rpc) = (free_port(), free_port());
+        let config = directory.path().join("influxdb.toml");
+        let written = std::fs::write(&config, configuration(directory.path(), http, rpc));
+        assert!(written.is_ok(), "cannot write {}", config.display());
+        let mut command = Command::new(INFLUXD);
+        command.arg("-config").arg(&config);
+        let process = Process::start(&mut command, &directory.path().join("influxd.log"));
+        let mut oracle = Self { address: format!("127.0.0.1:{http}"), process, _directory: directory };
+        oracle.wait_ready();
+        oracle
+    }
+
+    /// `host:port` of its HTTP API.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A new client of it.
+    pub fn client(&self) -> Client {
+        Client::new(&self.address).with_timeout(Duration::from_secs(120))
+    }
+
+    fn wait_ready(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.client().get("/ping").is_ok_and(|answer| answer.status == 204) {
+            let waits = self.process.is_running() && Instant::now() < deadline;
+            assert!(waits, "influxd did not start:\n{}", self.process.log_tail());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn configuration(directory: &Path, http: u16, rpc: u16) -> String {
+    let root = directory.display();
+    format!(
+        r#"reporting-disabled = true
+bind-address = "127.0.0.1:{rpc}"
+[meta]
+dir = "{root}/meta"
+[data]
+dir = "{root}/data"
+wal-dir = "{root}/wal"
+query-log-enabled = false
+max-series-per-database = 0
+max-values-per-tag = 0
+[coordinator]
+write-timeout = "60s"
+[monitor]
+store-enabled = false
+[http]
+bind-address = "127.0.0.1:{http}"
+log-enabled = false
+[subscriber]
+enabled = false
+"#
+    )
+}

@@ -1,0 +1,60 @@
+//! Replays of a large corpus of recorded answers, where one is given.
+//!
+//! `STEADFAST_CONFORMANCE` names a directory with `replay_cases.py` and `replay_observed.py`. Without it the test says so
+//! and ends: the corpus is not part of this project.
+
+use crate::support::turn;
+use chaos_tests::report::{say, shorten};
+use chaos_tests::{Cluster, Settings};
+use std::path::Path;
+use std::process::Command;
+
+/// Queries of `replay_cases.py` that must pass.
+const CASES_FLOOR: u64 = 300;
+/// Answers of the first session of `replay_observed.py` that must be identical.
+const OBSERVED_FLOOR: u64 = 1_500;
+
+#[test]
+fn the_corpus_is_answered_as_recorded() {
+    let Some(directory) = std::env::var_os("STEADFAST_CONFORMANCE") else {
+        return say("conformance: skipped, STEADFAST_CONFORMANCE names no corpus");
+    };
+    let _turn = turn("conformance: recorded answers of InfluxDB 1.x");
+    let directory = Path::new(&directory);
+
+    let cluster = Cluster::start(&Settings::default());
+    let url = format!("http://{}", cluster.http(0));
+    let text = run(&directory.join("replay_cases.py"), &["--url", &url]);
+    // "cases 57/58  queries 400/400"
+    let queries = text.rsplit("queries ").next().and_then(first_number).unwrap_or(0);
+    say(&format!("  replay_cases: {}", last_line(&text)));
+    drop(cluster);
+
+    // The recording server took bodies of 100,000 bytes at most.
+    let config = vec![("write.body_bytes", "\"100000B\"".to_owned())];
+    let cluster = Cluster::start(&Settings { config, ..Settings::default() });
+    let url = format!("http://{}", cluster.http(1));
+    let text = run(&directory.join("replay_observed.py"), &["--session", "open", "-v", "--url", &url]);
+    // "identical 1963 different 0 volatile(ignored) 21"
+    let identical = text.rsplit("identical ").next().and_then(first_number).unwrap_or(0);
+    say(&format!("  replay_observed: {}", last_line(&text)));
+
+    assert!(queries >= CASES_FLOOR, "{queries} queries pass, {CASES_FLOOR} did before\n{}", shorten(&text));
+    assert!(identical >= OBSERVED_FLOOR, "{identical} answers identical, {OBSERVED_FLOOR} were before");
+}
+
+fn run(script: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("python3").arg(script).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run python3 {}: {error}", script.display()));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{} failed: {errors}", script.display());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn first_number(text: &str) -> Option<u64> {
+    text.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty())?.parse().ok()
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}

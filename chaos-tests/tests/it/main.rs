@@ -1,0 +1,27 @@
+//! Tests of real processes: `cargo build --release -p node && cargo test --release -p chaos-tests`.
+//!
+//! One file a behaviour. Tests that start a cluster take turns: two clusters at once on a small machine measure the
+//! machine, not the cluster.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod catch_up;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod dashboards;
+#[cfg(test)]
+mod dev;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod election;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod recorded_writes;
+#[cfg(test)]
+mod support;
