@@ -17,6 +17,7 @@ mod options;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod wal;
 mod writer;
 
 use std::collections::HashMap;

@@ -16,10 +16,15 @@ use super::cache::Stored;
 use super::error::LogError;
 use super::keys::{self, KeyKind};
 use super::options::rocksdb_options;
+use super::wal;
 
 /// Opens or creates the log's RocksDB in `dir`.
 pub(super) fn open(dir: &Path) -> Result<DB, LogError> {
-    create(dir).map_err(|error| LogError::Open { dir: dir.to_owned(), cause: error.to_string().into() })?;
+    let io = |error: std::io::Error| LogError::Open { dir: dir.to_owned(), cause: error.to_string().into() };
+    create(dir).map_err(io)?;
+    if let Some(file) = wal::damaged(dir).map_err(io)? {
+        return Err(damaged(dir, &format!("{} holds records after an unreadable one", file.display())));
+    }
     let db = DB::open(&rocksdb_options(), dir).map_err(|error| engine(dir, error))?;
     check_format(dir, &db)?;
     Ok(db)

@@ -132,6 +132,23 @@ fn a_flipped_bit_in_the_middle_refuses_to_open_and_says_what_to_do() {
     }
 }
 
+/// A flipped bit of a length in the last block looks like a torn tail to RocksDB; see `wal.rs`.
+#[test]
+fn a_flipped_bit_in_any_byte_of_a_late_record_refuses_to_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let _open = filled(dir.path());
+    let intact = fs::read(wal(dir.path())).unwrap();
+    let last = |needle: &[u8]| intact.windows(needle.len()).rposition(|window| window == needle).unwrap();
+    let damaged = copy(dir.path());
+    for position in last(b"entry 989")..last(b"entry 991") {
+        let mut bytes = intact.clone();
+        bytes[position] ^= 0x80;
+        fs::write(wal(damaged.path()), bytes).unwrap();
+        let opened = LogDb::open_with(damaged.path(), LogOptions::default());
+        assert!(matches!(opened, Err(LogError::Damaged { .. })), "opened with byte {position} flipped");
+    }
+}
+
 #[test]
 fn purged_entries_stay_purged() {
     let dir = tempfile::tempdir().unwrap();
