@@ -176,9 +176,15 @@ fn decode_entry(index: u64, bytes: Bytes) -> io::Result<Entry> {
         return Ok(entry);
     }
     let found = entry.log_id.index;
-    Err(io::Error::new(io::ErrorKind::InvalidData, format!("entry {index} of the log says it is entry {found}")))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("entry {index} of the log says it is entry {found}"),
+    ))
 }
 
 fn failed(error: LogError) -> io::Error {
     io::Error::other(error)
 }
+
+#[cfg(test)]
+mod tests;
