@@ -157,7 +157,7 @@ pub struct LoadArgs {
     /// --scrapes, one scrape each interval, as Heapster does
     #[arg(long, value_name = "POINTS_PER_S")]
     pub rate: Option<u64>,
-    /// Requests in flight at once
+    /// Requests in flight at once; a replay has one
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
     /// Part of the pods that are replaced at each scrape
@@ -179,9 +179,9 @@ pub struct LoadArgs {
     /// this cluster name in this time range
     #[arg(long)]
     pub verify: bool,
-    /// Instead of a simulation, send a recording with its times shifted so that it ends now
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["verify", "scrapes", "duration", "rate", "start"])]
-    pub replay: Option<PathBuf>,
+    /// Instead of a simulation, send recordings with their times shifted so that they end now
+    #[arg(long, value_name = "FILE,…", value_delimiter = ',', conflicts_with_all = ["verify", "scrapes", "duration", "rate", "start"])]
+    pub replay: Vec<PathBuf>,
     /// Speed of the replay: 1 as recorded, 0 as fast as the servers take it
     #[arg(long, value_name = "FACTOR", default_value_t = 0.0, value_parser = speed, requires = "replay")]
     pub replay_speed: f64,

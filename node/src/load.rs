@@ -29,23 +29,27 @@ use tokio::sync::{mpsc, watch};
 /// # Errors
 ///
 /// When no server can be reached, or the recording can't be read.
-pub async fn run(args: LoadArgs, stop: watch::Receiver<bool>) -> anyhow::Result<ExitCode> {
+pub async fn run(mut args: LoadArgs, stop: watch::Receiver<bool>) -> anyhow::Result<ExitCode> {
+    if !args.replay.is_empty() {
+        // The order of a recording is part of it: a write must not overtake its CREATE DATABASE.
+        args.concurrency = 1;
+    }
     let report = Arc::new(Report::new());
     let (queue, batches) = mpsc::channel(usize::from(args.concurrency));
     let sender = Sender::new(&args, Arc::clone(&report));
     let progress = tokio::spawn(report::tell_progress(Arc::clone(&report)));
-    let run = if args.replay.is_some() {
-        let workers = sender.start(batches);
-        replay::feed(&args, queue, stop).await?;
-        workers.finish().await?;
-        None
-    } else {
+    let run = if args.replay.is_empty() {
         greet(&args, &sender).await?;
         let workers = sender.start(batches);
         let run = simulate(&args, &queue, stop).await;
         drop(queue);
         workers.finish().await?;
         Some(run)
+    } else {
+        let workers = sender.start(batches);
+        replay::feed(&args, queue, stop).await?;
+        workers.finish().await?;
+        None
     };
     progress.abort();
     let mut summary = report.summary();

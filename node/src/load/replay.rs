@@ -22,17 +22,21 @@ use tokio::time::{Instant, sleep_until};
 /// Shifts are a multiple of this, so that times stay aligned to the collector's interval.
 const ALIGNMENT_NS: i64 = 10_000_000_000;
 
-/// Feeds a recording into `queue` until it ends or `stop` becomes true.
+/// Feeds all recordings into `queue`, as if they had begun together, until they end or `stop` becomes true.
 pub(super) async fn feed(
     args: &LoadArgs,
     queue: mpsc::Sender<Batch>,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let path = args.replay.as_deref().unwrap_or(std::path::Path::new(""));
-    let requests = recording::read(path).with_context(|| format!("cannot replay {}", path.display()))?;
-    let shift_ns = shift_for(&requests, args.replay_speed);
+    let mut requests = Vec::new();
+    for path in &args.replay {
+        let recording = recording::read(path).with_context(|| format!("cannot replay {}", path.display()))?;
+        let shift_ns = shift_for(&recording, args.replay_speed);
+        requests.extend(recording.into_iter().map(|recorded| (recorded, shift_ns)));
+    }
+    requests.sort_by_key(|(recorded, _)| recorded.offset_ms);
     let began = Instant::now();
-    for recorded in requests {
+    for (recorded, shift_ns) in requests {
         if args.replay_speed > 0.0 {
             let due = began + Duration::from_millis(recorded.offset_ms).div_f64(args.replay_speed);
             tokio::select! {

@@ -5,10 +5,17 @@ use super::metrics::measurements;
 use super::sender::Batch;
 use super::verify::Verification;
 use crate::cli::note;
+use crate::http_client::ClientError;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, interval};
+
+/// An error with everything that caused it.
+pub(super) fn error_text(error: &ClientError) -> String {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
 
 /// Counts of a run.
 #[derive(Debug)]
@@ -55,6 +62,11 @@ impl Report {
         });
     }
 
+    /// A batch was refused, and the recorded one had been refused in the same way.
+    pub(super) fn refused_as_recorded(&self, batch: &Batch, took: Duration) {
+        self.count(|counts| counts.answered(batch, took));
+    }
+
     /// A batch was finally refused, or given up.
     pub(super) fn refused(&self, batch: &Batch, took: Duration, error: String) {
         let first = self.count(|counts| {
@@ -68,9 +80,15 @@ impl Report {
         }
     }
 
-    /// A request went to another server because its connection died.
-    pub(super) fn resent(&self) {
-        self.count(|counts| counts.resent += 1);
+    /// A request goes to another server because its connection died.
+    pub(super) fn resent(&self, why: &ClientError) {
+        let first = self.count(|counts| {
+            counts.resent += 1;
+            counts.resent == 1
+        });
+        if first {
+            note(&format!("first dead connection: {}", error_text(why)));
+        }
     }
 
     /// Acknowledged points of each measurement, in the order of [`measurements`].

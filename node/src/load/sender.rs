@@ -4,7 +4,7 @@
 //! server, because writing the same points twice is the same as once. An answer is final, whatever it says: a collector
 //! would drop the points, so a refused batch is what a run must show.
 
-use super::report::Report;
+use super::report::{Report, error_text};
 use crate::cli::LoadArgs;
 use crate::http_client::{ClientError, Connection, Response};
 use anyhow::Context;
@@ -169,15 +169,14 @@ impl Worker {
         let answer = self.send(&batch.request).await;
         let took = began.elapsed();
         match answer {
-            Ok(answer) if answer.is_success() || answer.status == batch.expected => {
-                self.report.acknowledged(batch, took);
-            }
+            Ok(answer) if answer.is_success() => self.report.acknowledged(batch, took),
+            Ok(answer) if answer.status == batch.expected => self.report.refused_as_recorded(batch, took),
             Ok(answer) => {
                 let text: String = answer.text().trim_end().chars().take(300).collect();
                 self.report.refused(batch, took, format!("{} {text}", answer.status));
             }
             Err(error) => {
-                let text = format!("given up: {:#}", anyhow::Error::from(error));
+                let text = format!("given up: {}", error_text(&error));
                 self.report.refused(batch, took, text);
             }
         }
@@ -195,7 +194,7 @@ impl Worker {
             match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) if Instant::now() >= deadline => return Err(error),
-                Err(_) => self.report.resent(),
+                Err(error) => self.report.resent(&error),
             }
             at += 1;
             failures += 1;

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How long a server may take to count.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Differences that are told; more say no more.
+const DIFFERENCES_MAX: usize = 20;
 /// Measurements counted by one request.
 const STATEMENTS: usize = 10;
 
@@ -48,6 +50,11 @@ pub(super) async fn check(args: &LoadArgs, run: &Run, report: &Report) -> Verifi
                 Err(error) => differences.push(format!("{url}: {error:#}")),
             }
         }
+    }
+    if differences.len() > DIFFERENCES_MAX {
+        let more = differences.len() - DIFFERENCES_MAX;
+        differences.truncate(DIFFERENCES_MAX);
+        differences.push(format!("and {more} more"));
     }
     Verification { points: expected.iter().map(|(_, count)| count).sum(), differences }
 }

@@ -148,7 +148,9 @@ fn options_that_do_not_fit_each_other_are_refused() {
     );
     check_refused(
         "[log]\nlevel = \"raft=loud\"\n",
-        expect![[r#"log.level = "raft=loud" is no filter: invalid filter directive"#]],
+        expect![[
+            r#"log.level = "raft=loud" is no filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5"#
+        ]],
     );
 }
 
