@@ -8,6 +8,7 @@
 mod checksum;
 mod harness;
 mod install;
+mod kill;
 mod lifecycle;
 mod model_based;
 mod state_db;
