@@ -6,7 +6,7 @@ mod config;
 pub use admin::Leaders;
 
 use crate::binary::steadfast;
-use crate::client::Client;
+use crate::client::{Client, Response};
 use crate::process::{Process, Signal};
 use crate::report::say;
 use crate::work_dir::WorkDir;
@@ -113,6 +113,11 @@ impl Cluster {
     pub fn process(&mut self, node: usize) -> &mut Process {
         let Some(process) = self.nodes[node].process.as_mut() else { panic!("node {node} is not running") };
         process
+    }
+
+    /// True when the test has a node running.
+    pub fn is_running(&self, node: usize) -> bool {
+        self.nodes[node].process.is_some()
     }
 
     /// Ends a node with SIGKILL.
