@@ -1,7 +1,36 @@
 //! Raft groups: propose, replicate, apply, snapshot, and the transport between peers.
 //!
-//! The only crate that names openraft.
+//! A group promises: what [`Group::submit`] acknowledged is on the disks of a majority and applied by the leader; what
+//! was acknowledged before [`Group::read_barrier`] is in the local replica after it; replicas at the same log index
+//! are equal. [`RaftHost`] runs all groups of a node, [`PeerServer`] answers the other nodes.
+//!
+//! The only crate that names openraft. It knows neither HTTP nor queries, nor which series belongs to which group.
+//!
+//! ```text
+//! submit ─▶ [forward] ─▶ openraft ─▶ log_store (fsync) ─▶ network ─▶ quorum ─▶ state_machine ─▶ storage
+//! ```
 
+mod applied;
+mod balance;
+pub mod codec;
+pub mod command;
+mod config;
+mod error;
+mod group;
+mod host;
+pub mod log_store;
+mod metrics;
+mod network;
+pub mod peer;
+mod snapshot;
+mod state_machine;
 pub mod type_config;
 
+pub use config::Tuning;
+pub use error::{AdminError, BarrierError, PeerError, StartError, SubmitError};
+pub use group::{Group, GroupStatus, PeerStatus, ReplicaChecksum, Role};
+pub use host::{HostConfig, RaftHost};
+pub use metrics::GroupCounters;
+pub use network::server::PeerServer;
+pub use state_machine::checksums::ChecksumAt;
 pub use type_config::{Command, PeerAddr, Reply, TypeConfig};

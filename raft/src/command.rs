@@ -1,0 +1,296 @@
+//! What a group can be told to do, as bytes of a log entry, and what it answers. The only place that knows the kinds.
+//!
+//! ```text
+//! data group  kind u8, then: 1 a write batch (see model::batch) | 2 database u32 LE, its policies u32 each
+//!             | 3 policy u32 | 4 token u64 | 5 policy u32, before i64
+//! meta group  a catalog command (protobuf; its first byte is never 4) | 4, token u64
+//! reply       empty: done | 1, text: refused
+//! ```
+
+use crate::type_config::Reply;
+use bytes::{BufMut, Bytes, BytesMut};
+use model::batch::{BatchError, BatchReader, BatchWriter};
+use model::catalog::CatalogCommand;
+use model::limits::COMMAND_BYTES_MAX;
+use model::{DatabaseId, GroupId, RetentionPolicyId};
+use proto::DecodeError;
+
+const WRITE: u8 = 1;
+const DROP_DATABASE: u8 = 2;
+const DROP_POLICY: u8 = 3;
+const CHECKSUM: u8 = 4;
+const DROP_BEFORE: u8 = 5;
+
+const REFUSED: u8 = 1;
+
+/// A command of a data group. All are idempotent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataCommand<'a> {
+    /// Points: a `model::batch`.
+    Write(&'a [u8]),
+    /// Forget all points and series of a database that has these retention policies.
+    DropDatabase(DatabaseId, Vec<RetentionPolicyId>),
+    /// Forget all points of a retention policy.
+    DropPolicy(RetentionPolicyId),
+    /// Compute the checksum of the state here, and keep it under the token.
+    Checksum(u64),
+    /// Forget the shard groups of a retention policy that end at or before this time, ns.
+    DropBefore(RetentionPolicyId, i64),
+}
+
+/// A command of the meta group.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MetaCommand {
+    /// Change the catalog.
+    Catalog(CatalogCommand),
+    /// As for data groups.
+    Checksum(u64),
+}
+
+/// What applying a command came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Nothing was changed; the text is for the client.
+    Refused(String),
+}
+
+/// Why bytes are no command.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The first byte is no kind known here, or nothing follows it.
+    #[error("command kind {kind} is unknown or cut off")]
+    Kind {
+        /// The first byte; 0 if there is none.
+        kind: u8,
+    },
+    /// Larger than an entry may be.
+    #[error("command has {bytes} bytes, the limit is {COMMAND_BYTES_MAX}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The points are damaged.
+    #[error("write batch")]
+    Batch(#[from] BatchError),
+    /// The catalog command is damaged.
+    #[error("catalog command")]
+    Catalog(#[from] DecodeError),
+}
+
+/// The command that writes the points of a batch.
+pub fn write(batch: BatchWriter) -> Bytes {
+    let mut out = Vec::with_capacity(batch.encoded_len() + 1);
+    out.push(WRITE);
+    batch.finish(&mut out);
+    out.into()
+}
+
+/// The command that forgets a database. `policies` are those it has, so that late writes to them are left out.
+pub fn drop_database(database: DatabaseId, policies: Vec<RetentionPolicyId>) -> Bytes {
+    encode(&DataCommand::DropDatabase(database, policies))
+}
+
+/// The command that forgets a retention policy.
+pub fn drop_policy(policy: RetentionPolicyId) -> Bytes {
+    encode(&DataCommand::DropPolicy(policy))
+}
+
+/// The command that forgets what is older than a retention policy keeps: shard groups that end at or before
+/// `before_ns`.
+pub fn drop_before(policy: RetentionPolicyId, before_ns: i64) -> Bytes {
+    encode(&DataCommand::DropBefore(policy, before_ns))
+}
+
+/// The command, for any group, that makes every replica keep its checksum under `token`.
+pub fn checksum(token: u64) -> Bytes {
+    encode(&DataCommand::Checksum(token))
+}
+
+/// The command that changes the catalog.
+pub fn catalog(command: &CatalogCommand) -> Bytes {
+    proto::encode_catalog_command(command).into()
+}
+
+fn encode(command: &DataCommand<'_>) -> Bytes {
+    let mut out = BytesMut::with_capacity(16);
+    match command {
+        DataCommand::Write(batch) => {
+            out.put_u8(WRITE);
+            out.put_slice(batch);
+        }
+        DataCommand::DropDatabase(database, policies) => {
+            out.put_u8(DROP_DATABASE);
+            out.put_u32_le(database.0);
+            for policy in policies {
+                out.put_u32_le(policy.0);
+            }
+        }
+        DataCommand::DropPolicy(policy) => {
+            out.put_u8(DROP_POLICY);
+            out.put_u32_le(policy.0);
+        }
+        DataCommand::Checksum(token) => {
+            out.put_u8(CHECKSUM);
+            out.put_u64_le(*token);
+        }
+        DataCommand::DropBefore(policy, before) => {
+            out.put_u8(DROP_BEFORE);
+            out.put_u32_le(policy.0);
+            out.put_i64_le(*before);
+        }
+    }
+    out.freeze()
+}
+
+impl<'a> DataCommand<'a> {
+    /// Reads a command. A write's rows are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Kind`].
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, CommandError> {
+        let kind = bytes.first().copied().unwrap_or(0);
+        let rest = bytes.get(1..).unwrap_or_default();
+        let cut_off = || CommandError::Kind { kind };
+        Ok(match kind {
+            WRITE => Self::Write(rest),
+            DROP_DATABASE if rest.len() % 4 == 0 => {
+                let policies = (4..rest.len()).step_by(4).filter_map(|at| u32_at(rest, at));
+                Self::DropDatabase(
+                    DatabaseId(u32_at(rest, 0).ok_or_else(cut_off)?),
+                    policies.map(RetentionPolicyId).collect(),
+                )
+            }
+            DROP_POLICY => Self::DropPolicy(RetentionPolicyId(u32_at(rest, 0).ok_or_else(cut_off)?)),
+            CHECKSUM => Self::Checksum(u64_at(rest, 0).ok_or_else(cut_off)?),
+            DROP_BEFORE => Self::DropBefore(
+                RetentionPolicyId(u32_at(rest, 0).ok_or_else(cut_off)?),
+                u64_at(rest, 4).ok_or_else(cut_off)? as i64,
+            ),
+            _ => return Err(cut_off()),
+        })
+    }
+}
+
+impl MetaCommand {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CommandError> {
+        match bytes.split_first() {
+            Some((&CHECKSUM, rest)) => {
+                Ok(Self::Checksum(u64_at(rest, 0).ok_or(CommandError::Kind { kind: CHECKSUM })?))
+            }
+            _ => Ok(Self::Catalog(proto::decode_catalog_command(bytes)?)),
+        }
+    }
+}
+
+/// Looks at every byte of a command before it is proposed: what stands in the log must be applicable everywhere,
+/// because a replica that cannot apply an entry stops.
+///
+/// # Errors
+///
+/// [`CommandError`].
+pub(crate) fn check(group: GroupId, bytes: &[u8]) -> Result<(), CommandError> {
+    if bytes.len() > COMMAND_BYTES_MAX {
+        return Err(CommandError::TooLarge { bytes: bytes.len() });
+    }
+    if group.is_meta() {
+        MetaCommand::decode(bytes)?;
+        return Ok(());
+    }
+    if let DataCommand::Write(batch) = DataCommand::decode(bytes)? {
+        for row in BatchReader::new(batch)? {
+            row?;
+        }
+    }
+    Ok(())
+}
+
+impl Outcome {
+    pub(crate) fn encode(&self) -> Reply {
+        let mut out = BytesMut::new();
+        match self {
+            Self::Done => {}
+            Self::Refused(text) => {
+                out.put_u8(REFUSED);
+                out.put_slice(text.as_bytes());
+            }
+        }
+        Reply(out.freeze())
+    }
+}
+
+impl Reply {
+    /// What the state machine did. Bytes of a later version read as done: they come only after applying.
+    pub fn outcome(&self) -> Outcome {
+        match self.0.split_first() {
+            Some((&REFUSED, text)) => Outcome::Refused(String::from_utf8_lossy(text).into_owned()),
+            _ => Outcome::Done,
+        }
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::batch::BatchHeader;
+    use proptest::prelude::*;
+
+    #[test]
+    fn commands_come_back_as_they_were() {
+        let policy = RetentionPolicyId(7);
+        for command in [
+            DataCommand::DropDatabase(DatabaseId(3), vec![]),
+            DataCommand::DropDatabase(DatabaseId(3), vec![policy, RetentionPolicyId(8)]),
+            DataCommand::DropPolicy(policy),
+            DataCommand::Checksum(u64::MAX),
+            DataCommand::DropBefore(policy, -5),
+            DataCommand::Write(b"batch"),
+        ] {
+            assert_eq!(DataCommand::decode(&encode(&command)).unwrap(), command);
+        }
+        assert_eq!(MetaCommand::decode(&checksum(9)).unwrap(), MetaCommand::Checksum(9));
+        let drop = CatalogCommand::DropDatabase { name: "d".into() };
+        assert_eq!(MetaCommand::decode(&catalog(&drop)).unwrap(), MetaCommand::Catalog(drop));
+    }
+
+    #[test]
+    fn replies_come_back_as_they_were() {
+        for outcome in [Outcome::Done, Outcome::Refused("database not found: x".into())] {
+            assert_eq!(outcome.encode().outcome(), outcome);
+        }
+        assert_eq!(Reply::default().outcome(), Outcome::Done);
+    }
+
+    #[test]
+    fn what_cannot_be_applied_is_not_proposed() {
+        let data = GroupId(1);
+        let header =
+            BatchHeader { database: DatabaseId(1), policy: RetentionPolicyId(1), shard_duration_ns: 1 };
+        check(data, &write(BatchWriter::new(header))).unwrap();
+        assert!(check(data, b"").is_err());
+        assert!(check(data, &[WRITE, 99]).is_err());
+        assert!(check(data, &[DROP_POLICY, 1, 2, 3]).is_err());
+        assert!(check(data, &[DROP_DATABASE, 1, 2, 3, 4, 5]).is_err());
+        assert!(check(data, &[200, 1]).is_err());
+        assert!(check(data, &vec![0; COMMAND_BYTES_MAX + 1]).is_err());
+        assert!(check(GroupId::META, b"").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_never_panic(bytes: Vec<u8>) {
+            drop(check(GroupId(1), &bytes));
+            drop(check(GroupId::META, &bytes));
+        }
+    }
+}

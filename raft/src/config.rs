@@ -1,0 +1,123 @@
+//! What an operator and a test may tune about Raft, and its translation to openraft's configuration.
+
+use crate::error::StartError;
+use std::time::Duration;
+
+/// Times and sizes of all groups of a node. Nothing here may change what is stored: replicas must stay equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tuning {
+    /// How often a leader shows that it lives. Less notices a dead leader no sooner, but costs CPU per group.
+    /// Default 250 ms.
+    pub heartbeat: Duration,
+    /// Shortest silence after which a follower asks for an election. Default 1.5 s, at least 4 heartbeats.
+    pub election_min: Duration,
+    /// Longest such silence, and how long a leader holds its lease. Default 3 s.
+    pub election_max: Duration,
+    /// How long to wait for a connection to a peer. Default 500 ms.
+    pub connect_timeout: Duration,
+    /// How long a follower may owe the answer to an append before its stream is opened anew. Default 3 s.
+    pub append_timeout: Duration,
+    /// How long one attempt to reach the leader may take before another is made. Default 1.5 s.
+    pub attempt_timeout: Duration,
+    /// Bytes of commands of one group that may wait for an answer on this node. Default 64 MiB.
+    pub in_flight_bytes: usize,
+    /// Bytes of applied commands after which a group flushes, takes a snapshot and purges its log: bounds the
+    /// replay after a crash. Default 64 MiB.
+    pub snapshot_bytes: u64,
+    /// Time after which it does so if anything was applied. Default 10 min.
+    pub snapshot_interval: Duration,
+    /// Entries kept in the log behind a snapshot, for followers that lag a little. Default 2,000.
+    pub logs_kept: u64,
+    /// Bytes per second that one snapshot may send. Default 64 MiB.
+    pub snapshot_bytes_per_second: u64,
+    /// How long a snapshot may take from its start until it is installed. Default 10 min.
+    pub snapshot_timeout: Duration,
+    /// How often leadership is given to the preferred nodes. Default 5 s.
+    pub balance_interval: Duration,
+    /// How long a preferred node must have been fit to lead before it is given leadership. Default 10 s.
+    pub balance_hold: Duration,
+    /// How long a shutdown tries to give leadership away. Default 3 s.
+    pub transfer_timeout: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(250),
+            election_min: Duration::from_millis(1_500),
+            election_max: Duration::from_secs(3),
+            connect_timeout: Duration::from_millis(500),
+            append_timeout: Duration::from_secs(3),
+            attempt_timeout: Duration::from_millis(1_500),
+            in_flight_bytes: 64 << 20,
+            snapshot_bytes: 64 << 20,
+            snapshot_interval: Duration::from_secs(600),
+            logs_kept: 2_000,
+            snapshot_bytes_per_second: 64 << 20,
+            snapshot_timeout: Duration::from_secs(600),
+            balance_interval: Duration::from_secs(5),
+            balance_hold: Duration::from_secs(10),
+            transfer_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Tuning {
+    /// openraft's configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`] when the times contradict each other.
+    pub(crate) fn openraft(&self, cluster: &str) -> Result<openraft::Config, StartError> {
+        let config = openraft::Config {
+            cluster_name: cluster.to_owned(),
+            heartbeat_interval: millis(self.heartbeat),
+            // A replication answer is as good as a heartbeat, so a busy group sends few of them.
+            heartbeat_min_interval: Some(millis(self.heartbeat) * 4 / 5),
+            election_timeout_min: millis(self.election_min),
+            election_timeout_max: millis(self.election_max),
+            install_snapshot_timeout: millis(self.snapshot_timeout),
+            // The log reader caps an append by bytes; this caps the number of tiny entries.
+            max_payload_entries: 1_024,
+            max_append_entries: Some(4_096),
+            // How far behind a learner may be to count as caught up.
+            replication_lag_threshold: 1_000,
+            // Snapshots are triggered by bytes and time: entries are of very different size.
+            snapshot_policy: openraft::SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: self.logs_kept,
+            purge_batch_size: self.logs_kept.clamp(1, 256),
+            api_channel_size: Some(4_096),
+            notification_channel_size: Some(4_096),
+            state_machine_channel_size: Some(64),
+            enable_pre_vote: Some(true),
+            // A restarted leader has a state older than what it acknowledged until it re-applied its log.
+            enable_leader_restore: Some(false),
+            allow_log_reversion: Some(false),
+            // A leader that reaches no quorum must fall silent, or followers it still reaches never elect another.
+            quorum_loss_probe_interval: Some(2 * millis(self.election_max)),
+            backoff: "100ms 200ms ...1s".to_owned(),
+            ..openraft::Config::default()
+        };
+        config.validate().map_err(|error| StartError::Config { reason: error.to_string() })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Tuning::default().openraft("c").unwrap();
+    }
+
+    #[test]
+    fn an_election_shorter_than_the_heartbeats_is_refused() {
+        let tuning = Tuning { election_min: Duration::from_millis(300), ..Tuning::default() };
+        assert!(tuning.openraft("c").is_err());
+    }
+}

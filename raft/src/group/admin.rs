@@ -1,0 +1,197 @@
+//! What an operator may tell a group: make a snapshot, hand over, change the members, compare the replicas.
+
+use super::Group;
+use crate::command;
+use crate::error::{AdminError, PeerError, SubmitError};
+use crate::state_machine::checksums::ChecksumAt;
+use crate::type_config::PeerAddr;
+use futures::future::join_all;
+use model::NodeId;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::{InitializeError, RaftError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Pause between two looks at something that takes time.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What one replica has at the index of a checksum command.
+#[derive(Debug, Clone)]
+pub struct ReplicaChecksum {
+    /// The node.
+    pub node: NodeId,
+    /// Its checksum, or why there is none.
+    pub checksum: Result<ChecksumAt, PeerError>,
+}
+
+impl Group {
+    /// Gives the group its first members. To be called with the same members wherever it is called.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] if the group has members or a log already: then nothing is left to do.
+    pub async fn initialize(&self, members: &BTreeMap<NodeId, PeerAddr>) -> Result<(), AdminError> {
+        let members: BTreeMap<u64, PeerAddr> =
+            members.iter().map(|(id, peer)| (id.0, peer.clone())).collect();
+        match self.raft.initialize(members).await {
+            Ok(()) => Ok(()),
+            Err(RaftError::APIError(
+                error @ (InitializeError::NotAllowed(_) | InitializeError::NotInMembers(_)),
+            )) => Err(AdminError::Refused { group: self.id, reason: error.to_string() }),
+            Err(RaftError::Fatal(_)) => Err(AdminError::Stopped { group: self.id }),
+        }
+    }
+
+    /// Flushes the state, makes a snapshot of it and lets the log before it be purged. Waits for the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Timeout`] or [`AdminError::Stopped`].
+    pub async fn flush_and_snapshot(&self, limit: Duration) -> Result<(), AdminError> {
+        let goal = *self.replica.applied.borrow();
+        let done = timeout(limit, async {
+            let mut asked = Instant::now();
+            self.raft.trigger().snapshot().await?;
+            loop {
+                let snapshot = self.raft.metrics().borrow_watched().snapshot.map(|log_id| log_id.index);
+                if snapshot >= goal {
+                    return Ok::<(), openraft::errors::Fatal<crate::TypeConfig>>(());
+                }
+                // An order is ignored while an earlier snapshot is being built.
+                if asked.elapsed() > 20 * LOOK {
+                    asked = Instant::now();
+                    self.raft.trigger().snapshot().await?;
+                }
+                if self.is_stopped() || self.failure().is_some() {
+                    return Err(openraft::errors::Fatal::Stopped);
+                }
+                sleep(LOOK).await;
+            }
+        });
+        match done.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(AdminError::Stopped { group: self.id }),
+            Err(_) => Err(self.too_late(limit)),
+        }
+    }
+
+    /// Hands leadership to a voter and waits until it leads. Commands wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]; after a timeout leadership may still move.
+    pub async fn transfer_leader(&self, to: NodeId, limit: Duration) -> Result<(), AdminError> {
+        let server = self.server();
+        if !self.is_leader() {
+            return Err(AdminError::NotLeader { group: self.id, leader: self.leader() });
+        }
+        if to == self.node() {
+            return Ok(());
+        }
+        if !server.membership_config.voter_ids().any(|id| id == to.0) {
+            return Err(AdminError::NotVoter { group: self.id, node: to });
+        }
+        let stopped = |_| AdminError::Stopped { group: self.id };
+        self.raft.trigger().transfer_leader(to.0).await.map_err(stopped)?;
+        let mut server = self.raft.server_metrics();
+        let moved = timeout(limit, async {
+            while server.borrow_watched().current_leader != Some(to.0) {
+                if server.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        });
+        match moved.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AdminError::Stopped { group: self.id }),
+            Err(_) => Err(self.too_late(limit)),
+        }
+    }
+
+    /// Adds a node that follows without a vote, and waits until it is nearly caught up. On the leader only.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]; after a timeout the node is a learner.
+    pub async fn add_learner(&self, node: NodeId, peer: PeerAddr, limit: Duration) -> Result<(), AdminError> {
+        match timeout(limit, self.raft.add_learner(node.0, peer, true)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.refused(&error)),
+            Err(_) => Err(self.too_late(limit)),
+        }
+    }
+
+    /// Makes exactly these members the voters. Nodes that were voters and are none any more leave the group. On the
+    /// leader only.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]; after a timeout the change may still happen.
+    pub async fn change_voters(&self, voters: BTreeSet<NodeId>, limit: Duration) -> Result<(), AdminError> {
+        let voters: BTreeSet<u64> = voters.into_iter().map(|node| node.0).collect();
+        match timeout(limit, self.raft.change_membership(voters, false)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.refused(&error)),
+            Err(_) => Err(self.too_late(limit)),
+        }
+    }
+
+    /// Makes all replicas compute their checksum at one log index, and collects them.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`] when the group did not take the command. A replica that did not answer before the deadline has
+    /// its reason in the list.
+    pub async fn checksums(&self, deadline: Instant) -> Result<Vec<ReplicaChecksum>, SubmitError> {
+        let token = rand::random();
+        self.submit(command::checksum(token), deadline).await?;
+        let server = self.server();
+        let members: Vec<(NodeId, String)> =
+            server.membership_config.nodes().map(|(id, peer)| (NodeId(*id), peer.address.clone())).collect();
+        Ok(join_all(members.into_iter().map(|(node, address)| async move {
+            ReplicaChecksum { node, checksum: self.checksum_of(node, &address, token, deadline).await }
+        }))
+        .await)
+    }
+
+    async fn checksum_of(
+        &self,
+        node: NodeId,
+        address: &str,
+        token: u64,
+        deadline: Instant,
+    ) -> Result<ChecksumAt, PeerError> {
+        loop {
+            let asked = if node == self.node() {
+                Ok(self.checksum(token))
+            } else {
+                let reply = self.peer(node, address).checksum(token, self.attempt_timeout(deadline)).await;
+                reply.map(|r| r.checksum.map(|c| ChecksumAt { index: c.index, value: c.value }))
+            };
+            match asked {
+                Ok(Some(checksum)) => return Ok(checksum),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Ok(None) if Instant::now() >= deadline => {
+                    return Err(PeerError::Unreachable { node, reason: "replica is behind".to_owned() });
+                }
+                Ok(None) | Err(_) => sleep(LOOK).await,
+            }
+        }
+    }
+
+    fn too_late(&self, limit: Duration) -> AdminError {
+        AdminError::Timeout { group: self.id, waited_ms: limit.as_millis() as u64 }
+    }
+
+    fn refused(
+        &self,
+        error: &RaftError<crate::TypeConfig, openraft::errors::ClientWriteError<crate::TypeConfig>>,
+    ) -> AdminError {
+        match error.forward_to_leader() {
+            Some(forward) => AdminError::NotLeader { group: self.id, leader: forward.leader_id.map(NodeId) },
+            None => AdminError::Refused { group: self.id, reason: error.to_string() },
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Submitting a command from any node: to the leader, wherever it is, again and again until the deadline.
+
+use super::Group;
+use crate::command;
+use crate::error::SubmitError;
+use crate::network::rpc::Peer;
+use crate::type_config::{Command, Reply};
+use bytes::Bytes;
+use model::NodeId;
+use openraft::ServerState;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::{ClientWriteError, RaftError};
+use proto::peer::propose_reply::Outcome;
+use rand::Rng;
+use std::time::Duration;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+/// Bytes that one permit stands for.
+const UNIT: usize = 1_024;
+/// Pause before the next attempt when nothing else says when: between these, ms.
+const PAUSE_MS: (u64, u64) = (20, 200);
+/// How often in a row another node's word about the leader is followed without a pause.
+const HINTS_MAX: u32 = 3;
+/// How long a proposal may still be answered after leadership was lost.
+const LOST_GRACE: Duration = Duration::from_millis(500);
+
+/// What one attempt at a leader came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Attempt<T> {
+    /// Done.
+    Done(T),
+    /// Certainly not done; perhaps that node leads.
+    NotDone {
+        /// The leader, as the one that was asked knows it.
+        leader: Option<NodeId>,
+    },
+    /// Done or not, now or later.
+    Undecided,
+}
+
+/// Permits for so many bytes.
+pub(super) fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT).clamp(1, u32::MAX as usize >> 1)
+}
+
+impl Group {
+    /// Gets a command committed and applied by the group's leader, from any node. Waits through elections and
+    /// unreachable leaders; tries again until `deadline`.
+    ///
+    /// A command may be applied more than once, and after a later one, if its first attempt's outcome was unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]; only `Timeout { unknown: true }`, `Stopped` and `Storage` leave the outcome open.
+    pub async fn submit(&self, command: Bytes, deadline: Instant) -> Result<Reply, SubmitError> {
+        command::check(self.id, &command)?;
+        let _room = self.reserve(command.len(), deadline).await?;
+        let started = Instant::now();
+        let mut unknown = false;
+        let mut hint = None;
+        let mut hints = 0;
+        let mut turn = 0;
+        self.counters.submitted();
+        loop {
+            let target = hint.take().or_else(|| self.guess(&mut turn));
+            let attempt = match target {
+                Some(node) if node == self.node() => self.propose_here(command.clone(), deadline).await,
+                Some(node) => self.propose_at(node, command.clone(), deadline).await,
+                None => Attempt::NotDone { leader: None },
+            };
+            match attempt {
+                Attempt::Done(reply) => return Ok(reply),
+                Attempt::NotDone { leader } if leader.is_some() && leader != target && hints < HINTS_MAX => {
+                    hint = leader;
+                    hints += 1;
+                }
+                Attempt::NotDone { .. } => {}
+                Attempt::Undecided => unknown = true,
+            }
+            if self.is_stopped() {
+                return Err(SubmitError::Stopped { group: self.id });
+            }
+            if Instant::now() >= deadline {
+                self.counters.timed_out();
+                return Err(self.late(started, unknown));
+            }
+            if hint.is_none() {
+                hints = 0;
+                self.pause(target, deadline).await;
+            }
+            self.counters.retried();
+        }
+    }
+
+    fn late(&self, started: Instant, unknown: bool) -> SubmitError {
+        if self.failure().is_some() {
+            return SubmitError::Storage { group: self.id };
+        }
+        SubmitError::Timeout { group: self.id, waited_ms: started.elapsed().as_millis() as u64, unknown }
+    }
+
+    /// Waits for room among the bytes that wait for an answer.
+    async fn reserve(&self, bytes: usize, deadline: Instant) -> Result<SemaphorePermit<'_>, SubmitError> {
+        let limit_bytes = self.tuning().in_flight_bytes;
+        let permits = units(bytes).min(units(limit_bytes)) as u32;
+        match timeout_at(deadline, self.in_flight.acquire_many(permits)).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(SubmitError::Stopped { group: self.id }),
+            Err(_) => Err(SubmitError::Overloaded { group: self.id, limit_bytes }),
+        }
+    }
+
+    /// Whom to ask: the leader; if Raft does not run here any more, the other voters in turn.
+    pub(super) fn guess(&self, turn: &mut usize) -> Option<NodeId> {
+        if self.failure().is_none() {
+            return self.leader();
+        }
+        let server = self.server();
+        let mut others: Vec<u64> = server.membership_config.voter_ids().collect();
+        others.retain(|id| *id != self.node().0);
+        *turn += 1;
+        others.get(*turn % others.len().max(1)).map(|id| NodeId(*id))
+    }
+
+    /// Proposes a command if this node leads the group.
+    pub(crate) async fn propose_here(&self, command: Bytes, deadline: Instant) -> Attempt<Reply> {
+        if !self.is_leader() {
+            return Attempt::NotDone { leader: self.leader().filter(|leader| *leader != self.node()) };
+        }
+        let written = tokio::select! {
+            written = self.raft.client_write(Command(command)) => written,
+            () = self.lost_leadership() => return Attempt::Undecided,
+            () = sleep_until(deadline) => return Attempt::Undecided,
+        };
+        match written {
+            Ok(written) => Attempt::Done(written.data),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
+                Attempt::NotDone { leader: forward.leader_id.map(NodeId) }
+            }
+            Err(RaftError::APIError(
+                ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_),
+            )) => Attempt::NotDone { leader: None },
+            Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) | RaftError::Fatal(_)) => {
+                Attempt::Undecided
+            }
+        }
+    }
+
+    /// Ready some time after this node stopped leading: openraft answers most proposals before that.
+    async fn lost_leadership(&self) {
+        let mut server = self.raft.server_metrics();
+        while server.borrow_watched().state == ServerState::Leader {
+            if server.changed().await.is_err() {
+                break;
+            }
+        }
+        sleep(LOST_GRACE).await;
+    }
+
+    async fn propose_at(&self, node: NodeId, command: Bytes, deadline: Instant) -> Attempt<Reply> {
+        let Some(address) = self.address(node) else { return Attempt::NotDone { leader: None } };
+        let timeout = self.attempt_timeout(deadline);
+        self.counters.forwarded();
+        match self.peer(node, &address).propose(command, timeout).await {
+            Ok(reply) => match reply.outcome {
+                Some(Outcome::Reply(reply)) => Attempt::Done(Reply(reply)),
+                Some(Outcome::NotLeader(not)) => Attempt::NotDone { leader: not.leader.map(NodeId) },
+                Some(Outcome::Undecided(_)) | None => Attempt::Undecided,
+                Some(Outcome::Invalid(reason)) => {
+                    tracing::warn!(group = %self.id, peer = %node, reason, "peer does not know the command");
+                    Attempt::NotDone { leader: None }
+                }
+            },
+            Err(error) => {
+                tracing::debug!(group = %self.id, %error, "leader not reached");
+                Attempt::Undecided
+            }
+        }
+    }
+
+    pub(super) fn peer<'a>(&'a self, node: NodeId, address: &'a str) -> Peer<'a> {
+        Peer { pool: &self.pool, group: self.id, node, address }
+    }
+
+    pub(super) fn attempt_timeout(&self, deadline: Instant) -> Duration {
+        deadline.saturating_duration_since(Instant::now()).min(self.tuning().attempt_timeout)
+    }
+
+    /// Waits for another leader than `tried`, but not long: a leader may come back without anything changing.
+    pub(super) async fn pause(&self, tried: Option<NodeId>, deadline: Instant) {
+        let pause = Duration::from_millis(rand::rng().random_range(PAUSE_MS.0..PAUSE_MS.1));
+        let until = (Instant::now() + pause).min(deadline);
+        let mut server = self.raft.server_metrics();
+        let another = async {
+            loop {
+                let leader = server.borrow_watched().current_leader.map(NodeId);
+                if leader.is_some() && leader != tried {
+                    return;
+                }
+                if server.changed().await.is_err() {
+                    // Raft has ended here; only time passes.
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = another => {}
+            () = sleep_until(until) => {}
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! One cached channel per peer and lane. Channels connect when they are used, and again when they broke.
+
+use crate::config::Tuning;
+use hashbrown::HashMap;
+use model::{GroupId, NodeId};
+use parking_lot::Mutex;
+use proto::peer::Header;
+use proto::peer::peer_client::PeerClient;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tonic::transport::{Channel, Endpoint};
+
+/// Bytes of one append stream that may be under way.
+pub(super) const STREAM_WINDOW: u32 = 4 << 20;
+/// Bytes of all streams of a channel that may be under way.
+pub(super) const CHANNEL_WINDOW: u32 = 16 << 20;
+/// A peer that answers no ping for twice this long has its connection closed: it hangs, or packets vanish.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+
+/// What a channel is for. Traffic of one lane never waits behind that of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// Log entries.
+    Append,
+    /// Heartbeats, votes, read indexes: small and urgent.
+    Heartbeat,
+    /// Commands on their way to the leader.
+    Propose,
+    /// Snapshots: large and not urgent.
+    Snapshot,
+}
+
+/// The channels of a node to its peers, and what it writes on every request.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) cluster: String,
+    pub(crate) node: NodeId,
+    pub(crate) tuning: Tuning,
+    runtime: Handle,
+    channels: Mutex<HashMap<(NodeId, Lane), (String, Channel)>>,
+}
+
+impl Pool {
+    /// An empty pool whose connections are driven by `runtime`.
+    pub(crate) fn new(cluster: String, node: NodeId, tuning: Tuning, runtime: Handle) -> Self {
+        Self { cluster, node, tuning, runtime, channels: Mutex::new(HashMap::new()) }
+    }
+
+    /// What is written on every request to `to` about `group`.
+    pub(crate) fn header(&self, group: GroupId, to: NodeId) -> Header {
+        Header { cluster: self.cluster.clone(), group: group.0, from: self.node.0, to: to.0 }
+    }
+
+    /// A client of the peer's service.
+    ///
+    /// # Errors
+    ///
+    /// The address is not `host:port`.
+    pub(crate) fn client(
+        &self,
+        peer: NodeId,
+        address: &str,
+        lane: Lane,
+    ) -> Result<PeerClient<Channel>, tonic::transport::Error> {
+        Ok(PeerClient::new(self.channel(peer, address, lane)?)
+            .max_decoding_message_size(super::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(super::MESSAGE_BYTES_MAX))
+    }
+
+    fn channel(&self, peer: NodeId, address: &str, lane: Lane) -> Result<Channel, tonic::transport::Error> {
+        let mut channels = self.channels.lock();
+        if let Some((known, channel)) = channels.get(&(peer, lane))
+            && known == address
+        {
+            return Ok(channel.clone());
+        }
+        // The connection is driven by a task of the runtime that is entered here, not of the caller's.
+        let _entered = self.runtime.enter();
+        let channel = lazy_channel(address, self.tuning.connect_timeout)?;
+        channels.insert((peer, lane), (address.to_owned(), channel.clone()));
+        Ok(channel)
+    }
+}
+
+/// A channel that connects when it is first used.
+pub(crate) fn lazy_channel(
+    address: &str,
+    connect_timeout: Duration,
+) -> Result<Channel, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CHANNEL_WINDOW)
+        .connect_lazy())
+}

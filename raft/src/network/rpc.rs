@@ -1,0 +1,94 @@
+//! What groups ask each other besides openraft's own messages: propose, read index, checksum, status.
+
+use super::pool::{Lane, Pool};
+use crate::error::PeerError;
+use bytes::Bytes;
+use model::{GroupId, NodeId};
+use proto::peer as wire;
+use std::time::Duration;
+use tonic::{Code, Response, Status};
+
+/// Runs a call with a deadline and turns failures into ours.
+pub(crate) async fn within<T>(
+    node: NodeId,
+    timeout: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, PeerError> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(peer_error(node, &status)),
+        Err(_) => {
+            let reason = format!("no answer within {} ms", timeout.as_millis());
+            Err(PeerError::Unreachable { node, reason })
+        }
+    }
+}
+
+/// Splits failures by what helps: waiting, or nothing.
+pub(crate) fn peer_error(node: NodeId, status: &Status) -> PeerError {
+    let reason = status.message().to_owned();
+    match status.code() {
+        Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented | Code::NotFound => {
+            PeerError::Refused { node, reason }
+        }
+        _ => PeerError::Unreachable { node, reason },
+    }
+}
+
+/// A peer that is asked about one group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) group: GroupId,
+    pub(crate) node: NodeId,
+    pub(crate) address: &'a str,
+}
+
+impl Peer<'_> {
+    fn header(&self) -> wire::Header {
+        self.pool.header(self.group, self.node)
+    }
+
+    fn client(
+        &self,
+        lane: Lane,
+    ) -> Result<wire::peer_client::PeerClient<tonic::transport::Channel>, PeerError> {
+        self.pool
+            .client(self.node, self.address, lane)
+            .map_err(|error| PeerError::Unreachable { node: self.node, reason: error.to_string() })
+    }
+
+    /// Hands a command to the peer, which proposes it if it leads the group.
+    pub(crate) async fn propose(
+        &self,
+        command: Bytes,
+        timeout: Duration,
+    ) -> Result<wire::ProposeReply, PeerError> {
+        let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        let request = wire::ProposeRequest { header: Some(self.header()), command, timeout_ms };
+        within(self.node, timeout, self.client(Lane::Propose)?.propose(request)).await
+    }
+
+    /// Asks the peer, if it leads the group, up to which index a read must have applied.
+    pub(crate) async fn read_index(&self, timeout: Duration) -> Result<wire::ReadIndexReply, PeerError> {
+        let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        let request = wire::ReadIndexRequest { header: Some(self.header()), timeout_ms };
+        within(self.node, timeout, self.client(Lane::Heartbeat)?.read_index(request)).await
+    }
+
+    /// Asks for the checksum that the peer's replica keeps under a token.
+    pub(crate) async fn checksum(
+        &self,
+        token: u64,
+        timeout: Duration,
+    ) -> Result<wire::ChecksumReply, PeerError> {
+        let request = wire::ChecksumRequest { header: Some(self.header()), token };
+        within(self.node, timeout, self.client(Lane::Heartbeat)?.checksum(request)).await
+    }
+
+    /// Asks for the state of all groups of the peer.
+    pub(crate) async fn status(&self, timeout: Duration) -> Result<wire::StatusReply, PeerError> {
+        let request = wire::StatusRequest { header: Some(self.header()) };
+        within(self.node, timeout, self.client(Lane::Heartbeat)?.status(request)).await
+    }
+}

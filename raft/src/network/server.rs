@@ -1,0 +1,273 @@
+//! The peer service of a node. Exists before the node belongs to a cluster; refuses strangers.
+
+use super::pool::{CHANNEL_WINDOW, STREAM_WINDOW};
+use super::{MESSAGE_BYTES_MAX, convert};
+use crate::codec;
+use crate::group::{Attempt, Group};
+use crate::host::RaftHost;
+use crate::peer::{PeerControl, founding_from_wire};
+use crate::snapshot::receive;
+use crate::type_config::{SnapshotMeta, Vote};
+use arc_swap::ArcSwapOption;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use model::{GroupId, NodeId};
+use openraft::Snapshot;
+use openraft::raft::AppendEntriesResponse;
+use proto::peer as wire;
+use proto::peer::peer_server;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Streams of one peer's connection: appends of all groups, and calls.
+const STREAMS_MAX: u32 = 10_000;
+
+/// Answers the other nodes.
+#[derive(Debug)]
+pub struct PeerServer {
+    control: Arc<dyn PeerControl>,
+    host: ArcSwapOption<RaftHost>,
+}
+
+impl PeerServer {
+    /// A server that answers who this node is, and nothing else until [`Self::attach`].
+    pub fn new(control: Arc<dyn PeerControl>) -> Arc<Self> {
+        Arc::new(Self { control, host: ArcSwapOption::empty() })
+    }
+
+    /// From now on answers for the groups of this host.
+    pub fn attach(&self, host: &Arc<RaftHost>) {
+        self.host.store(Some(Arc::clone(host)));
+    }
+
+    /// Answers for no group any more.
+    pub fn detach(&self) {
+        self.host.store(None);
+    }
+
+    /// Serves until the future is dropped; calls under way end with the groups. Run it on the runtime that Raft runs
+    /// on.
+    ///
+    /// # Errors
+    ///
+    /// The listener failed.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
+        let service = peer_server::PeerServer::from_arc(self)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let served = tonic::transport::Server::builder()
+            .tcp_nodelay(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CHANNEL_WINDOW)
+            .max_concurrent_streams(STREAMS_MAX)
+            .add_service(service)
+            .serve_with_incoming(TcpListenerStream::new(listener))
+            .await;
+        served.map_err(io::Error::other)
+    }
+
+    fn host(&self, header: Option<&wire::Header>) -> Result<Arc<RaftHost>, Status> {
+        let header = header.ok_or_else(|| Status::invalid_argument("message lacks a header"))?;
+        let host =
+            self.host.load_full().ok_or_else(|| Status::unavailable("this node runs no groups yet"))?;
+        if header.cluster != host.cluster() {
+            let (ours, theirs) = (host.cluster(), &header.cluster);
+            let text = format!("this node belongs to cluster {ours}, not to {theirs}");
+            return Err(Status::failed_precondition(text));
+        }
+        if header.to != host.node().0 {
+            let text = format!("this is node {}, not node {}", host.node(), header.to);
+            return Err(Status::failed_precondition(text));
+        }
+        Ok(host)
+    }
+
+    fn group(&self, header: Option<&wire::Header>) -> Result<Arc<Group>, Status> {
+        let host = self.host(header)?;
+        let id = GroupId(header.map_or(0, |header| header.group));
+        host.group(id).ok_or_else(|| Status::not_found(format!("node {} has no group {id}", host.node())))
+    }
+}
+
+fn stopped(error: impl std::fmt::Display) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+fn deadline(timeout_ms: u32) -> Instant {
+    Instant::now() + Duration::from_millis(u64::from(timeout_ms))
+}
+
+fn not_leader(leader: Option<NodeId>) -> wire::NotLeader {
+    wire::NotLeader { leader: leader.map(|node| node.0) }
+}
+
+#[tonic::async_trait]
+impl peer_server::Peer for PeerServer {
+    type AppendStreamStream = BoxStream<'static, Result<wire::AppendReply, Status>>;
+
+    async fn identity(
+        &self,
+        _request: Request<wire::IdentityRequest>,
+    ) -> Result<Response<wire::IdentityReply>, Status> {
+        let identity = self.control.identity();
+        Ok(Response::new(wire::IdentityReply {
+            cluster: identity.cluster,
+            node: identity.node,
+            volume: identity.volume,
+            peer_addr: identity.info.peer_addr,
+            http_addr: identity.info.http_addr,
+            admin_addr: identity.info.admin_addr,
+        }))
+    }
+
+    async fn bootstrap(
+        &self,
+        request: Request<wire::BootstrapRequest>,
+    ) -> Result<Response<wire::BootstrapReply>, Status> {
+        let control = Arc::clone(&self.control);
+        let founding = founding_from_wire(request.into_inner());
+        let done = tokio::task::spawn_blocking(move || control.bootstrap(&founding)).await;
+        let done = done.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(wire::BootstrapReply { refusal: done.err().unwrap_or_default() }))
+    }
+
+    async fn vote(&self, request: Request<wire::VoteRequest>) -> Result<Response<wire::VoteReply>, Status> {
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        let pre_vote = request.pre_vote;
+        let vote = convert::vote_from_wire(request)?;
+        let reply = if pre_vote { group.raft().pre_vote(vote).await } else { group.raft().vote(vote).await };
+        Ok(Response::new(convert::voted_to_wire(&reply.map_err(stopped)?)))
+    }
+
+    async fn append(
+        &self,
+        request: Request<wire::AppendRequest>,
+    ) -> Result<Response<wire::AppendReply>, Status> {
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        let append = convert::append_from_wire(request)?;
+        group.heard_from_leader();
+        let prev = append.prev_log_id;
+        let last = append.entries.last().map(|entry| entry.log_id).or(prev);
+        let reply = group.raft().append_entries(append).await.map_err(stopped)?;
+        if prev.is_none() && matches!(reply, AppendEntriesResponse::Conflict) {
+            return Err(Status::internal("a conflict before the first entry"));
+        }
+        Ok(Response::new(convert::appended_to_wire(reply.into_stream_result(prev, last))))
+    }
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<wire::AppendRequest>>,
+    ) -> Result<Response<Self::AppendStreamStream>, Status> {
+        let mut requests = request.into_inner();
+        let first = requests.message().await?.ok_or_else(|| Status::invalid_argument("empty stream"))?;
+        let header = first.header.clone();
+        let group = self.group(header.as_ref())?;
+        // Ends at the first message that is damaged or about something else; the leader opens another stream.
+        let appends = stream::once(async { Ok(first) }).chain(requests).map(move |request| match request {
+            Ok(request) if request.header == header => convert::append_from_wire(request).ok(),
+            _ => None,
+        });
+        let appends = appends.take_while(|append| futures::future::ready(append.is_some()));
+        let answers = group.raft().stream_append(appends.filter_map(futures::future::ready));
+        let answers = answers.map(move |answer| {
+            group.heard_from_leader();
+            answer.map(convert::appended_to_wire).map_err(stopped)
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<Streaming<wire::SnapshotPart>>,
+    ) -> Result<Response<wire::SnapshotReply>, Status> {
+        let mut parts = request.into_inner();
+        let Some(wire::snapshot_part::Part::Start(start)) = parts.message().await?.and_then(|p| p.part)
+        else {
+            return Err(Status::invalid_argument("snapshot lacks a start"));
+        };
+        let group = self.group(start.header.as_ref())?;
+        let vote: Vote = codec::decode(start.vote).map_err(|error| convert::damaged(&error))?;
+        let meta: SnapshotMeta = codec::decode(start.meta).map_err(|error| convert::damaged(&error))?;
+        let own = group.vote();
+        if own > vote {
+            return Ok(Response::new(wire::SnapshotReply { vote: codec::encode(&own) }));
+        }
+        tracing::info!(group = %group.id(), %meta, files = start.files.len(), "receiving a snapshot");
+        let _one = group.begin_receiving().ok_or_else(|| Status::resource_exhausted("already receiving"))?;
+        let snapshot = receive::receive(group.snapshots(), start.files, parts).await?;
+        let reply = group.raft().install_full_snapshot(vote, Snapshot { meta, snapshot }).await;
+        Ok(Response::new(wire::SnapshotReply { vote: codec::encode(&reply.map_err(stopped)?.vote) }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<wire::TransferLeaderRequest>,
+    ) -> Result<Response<wire::TransferLeaderReply>, Status> {
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        let transfer = convert::transfer_from_wire(request)?;
+        let reply = group.raft().handle_transfer_leader(transfer).await.map_err(stopped)?;
+        Ok(Response::new(convert::transferred_to_wire(reply)))
+    }
+
+    async fn propose(
+        &self,
+        request: Request<wire::ProposeRequest>,
+    ) -> Result<Response<wire::ProposeReply>, Status> {
+        use wire::propose_reply::{Outcome, Undecided};
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        let outcome = match crate::command::check(group.id(), &request.command) {
+            Err(error) => Outcome::Invalid(error.to_string()),
+            Ok(()) => match group.propose_here(request.command, deadline(request.timeout_ms)).await {
+                Attempt::Done(reply) => Outcome::Reply(reply.0),
+                Attempt::NotDone { leader } => Outcome::NotLeader(not_leader(leader)),
+                Attempt::Undecided => Outcome::Undecided(Undecided {}),
+            },
+        };
+        Ok(Response::new(wire::ProposeReply { outcome: Some(outcome) }))
+    }
+
+    async fn read_index(
+        &self,
+        request: Request<wire::ReadIndexRequest>,
+    ) -> Result<Response<wire::ReadIndexReply>, Status> {
+        use wire::read_index_reply::{NoQuorum, Outcome};
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        let outcome = match group.read_index_here(deadline(request.timeout_ms)).await {
+            Attempt::Done(index) => Outcome::Index(index),
+            Attempt::NotDone { leader } => Outcome::NotLeader(not_leader(leader)),
+            Attempt::Undecided => Outcome::NoQuorum(NoQuorum {}),
+        };
+        Ok(Response::new(wire::ReadIndexReply { outcome: Some(outcome) }))
+    }
+
+    async fn checksum(
+        &self,
+        request: Request<wire::ChecksumRequest>,
+    ) -> Result<Response<wire::ChecksumReply>, Status> {
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        let checksum = group.checksum(request.token);
+        let checksum = checksum.map(|c| wire::checksum_reply::Checksum { index: c.index, value: c.value });
+        Ok(Response::new(wire::ChecksumReply { checksum }))
+    }
+
+    async fn status(
+        &self,
+        request: Request<wire::StatusRequest>,
+    ) -> Result<Response<wire::StatusReply>, Status> {
+        let host = self.host(request.into_inner().header.as_ref())?;
+        let groups = host.groups().iter().map(|group| group.status().into_wire()).collect();
+        Ok(Response::new(wire::StatusReply { groups }))
+    }
+}

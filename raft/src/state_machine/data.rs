@@ -1,0 +1,90 @@
+//! The state of a data group: points, in a shard store.
+
+use super::checksums::{ChecksumAt, Checksums};
+use super::{GroupState, StateError};
+use crate::command::{DataCommand, Outcome};
+use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use storage::{ApplyMarker, ShardStore, Shared};
+
+/// A data group's state.
+#[derive(Debug)]
+pub(crate) struct DataState {
+    store: Arc<ShardStore>,
+    checksums: Arc<Checksums>,
+}
+
+impl DataState {
+    /// Opens the store.
+    pub(crate) fn open(dir: &Path, shared: &Shared, checksums: Arc<Checksums>) -> Result<Self, StateError> {
+        Ok(Self { store: Arc::new(ShardStore::open(dir, shared)?), checksums })
+    }
+
+    pub(crate) fn store(&self) -> Arc<ShardStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Fixes the state here and reads it on a thread of its own: that decodes every point, and applying must go on.
+    fn checksum(&self, token: u64) -> Result<(), StateError> {
+        let job = self.store.begin_checksum()?;
+        let checksums = Arc::clone(&self.checksums);
+        let started = thread::Builder::new().name("checksum".to_owned()).spawn(move || match job.run() {
+            Ok(sum) => checksums.insert(token, ChecksumAt { index: sum.index, value: sum.value }),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "checksum failed"),
+        });
+        if let Err(error) = started {
+            tracing::warn!(%error, "no thread for a checksum");
+        }
+        Ok(())
+    }
+}
+
+impl GroupState for DataState {
+    fn applied(&self) -> ApplyMarker {
+        self.store.applied()
+    }
+
+    fn durable(&self) -> ApplyMarker {
+        self.store.durable()
+    }
+
+    fn apply(&self, command: &Bytes, marker: ApplyMarker) -> Result<Outcome, StateError> {
+        let command = DataCommand::decode(command)
+            .map_err(|source| StateError::Command { index: marker.index, source })?;
+        match command {
+            DataCommand::Write(batch) => self.store.apply_write(batch, marker)?,
+            DataCommand::DropDatabase(database, policies) => {
+                self.store.drop_database(database, &policies, marker)?;
+            }
+            DataCommand::DropPolicy(policy) => self.store.drop_policy(policy, marker)?,
+            DataCommand::DropBefore(policy, before) => self.store.drop_before(policy, before, marker)?,
+            DataCommand::Checksum(token) => {
+                self.store.advance(marker)?;
+                self.checksum(token)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn advance(&self, marker: ApplyMarker) -> Result<(), StateError> {
+        Ok(self.store.advance(marker)?)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.store.head_bytes()
+    }
+
+    fn flush(&self) -> Result<ApplyMarker, StateError> {
+        Ok(self.store.flush()?)
+    }
+
+    fn checkpoint(&self, target: &Path) -> Result<ApplyMarker, StateError> {
+        Ok(self.store.checkpoint(target)?)
+    }
+
+    fn install(&self, received: &Path, index: u64) -> Result<ApplyMarker, StateError> {
+        Ok(self.store.install(received, index)?)
+    }
+}

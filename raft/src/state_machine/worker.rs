@@ -1,0 +1,48 @@
+//! The one thread on which a group's entries are applied.
+//!
+//! A thread of its own, not a pool: apply is serial by nature, and a pool that is full of slow queries must not delay
+//! it.
+
+use std::io;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs jobs one after the other; ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Worker {
+    jobs: SyncSender<Job>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    pub(super) fn start(name: &str) -> io::Result<Self> {
+        // openraft waits for every job; more than one is queued only if it gave up on one at its end.
+        let (jobs, queue) = sync_channel::<Job>(4);
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            for job in queue {
+                job();
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `job` on the thread and waits for its result without blocking.
+    ///
+    /// # Errors
+    ///
+    /// The thread is gone: an earlier job panicked.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        // A caller that has gone away needs no result.
+        let job = move || drop(done.send(job()));
+        let gone = || io::Error::other("the apply thread is gone");
+        self.jobs.try_send(Box::new(job)).map_err(|_| gone())?;
+        result.await.map_err(|_| gone())
+    }
+}
