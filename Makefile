@@ -1,0 +1,43 @@
+# What there is to do with this checkout. `make` alone prints the list.
+#
+# One build profile (release) serves everything, so that RocksDB's C++ is compiled once. CARGO_TARGET_DIR may point at a
+# cache outside the checkout.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench chaos clean
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+help: ## Print this list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+# The demo runs till Ctrl-C, or for DEMO_SECONDS seconds.
+demo: ## A three-node cluster on this machine, fed with recorded and simulated Heapster traffic.
+	scripts/demo.sh
+
+# The chaos tests start the binary as an operator does, so it is built before they are.
+test: ## All tests, those with real processes under faults included.
+	scripts/install-deps.sh --for test
+	cargo build --release --package node
+	cargo test --release --workspace
+
+check: ## Format and lints, as .ci/run does.
+	scripts/install-deps.sh --for build
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+bench: ## Measure against a real influxd on this machine; prints a table.
+	scripts/install-deps.sh --for test
+	cargo build --release --package node
+	scripts/bench.py --steadfast $(TARGET_DIR)/release/steadfast
+
+# make chaos SECONDS_OF_CHAOS=3600 SEED=7
+chaos: ## Ten minutes of kills, hangs and restarts under load, in an order that a seed repeats.
+	scripts/install-deps.sh --for test
+	cargo build --release --package node
+	cargo run --release --package chaos-tests --bin soak -- --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED))
+
+clean: ## Remove everything that was built. RocksDB takes long to compile again.
+	cargo clean

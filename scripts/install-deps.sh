@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are lacking, by name, and says so. What is there already is left alone.
+#
+#   scripts/install-deps.sh [--for build|demo|test]
+#
+# build: a C++ compiler, make and libclang for RocksDB's bindings. demo: curl and python3 as well. test: also influxdb, the
+# judge of the answers. Works on a fresh Debian 12; elsewhere, install what it names and run it again.
+set -euo pipefail
+
+purpose=build
+case "${1:-}" in
+  --for) purpose="${2:-}" ;;
+  "") ;;
+  *) echo "usage: $0 [--for build|demo|test]" >&2; exit 2 ;;
+esac
+case "$purpose" in
+  build|demo|test) ;;
+  *) echo "$0: --for takes build, demo or test" >&2; exit 2 ;;
+esac
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# bindgen loads libclang at build time and reads the compiler's own headers beside it.
+has_libclang() {
+  [ -n "${LIBCLANG_PATH:-}" ] && return 0
+  compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null
+}
+
+lacking=()
+has g++ || lacking+=(g++)
+has make || lacking+=(make)
+has_libclang || lacking+=(libclang-dev)
+if [ "$purpose" != build ]; then
+  has curl || lacking+=(curl)
+  has python3 || lacking+=(python3)
+fi
+if [ "$purpose" = test ]; then
+  [ -x /usr/bin/influxd ] || lacking+=(influxdb)
+  has influx || lacking+=(influxdb-client)
+fi
+
+if [ "${#lacking[@]}" -gt 0 ]; then
+  if ! has apt-get; then
+    echo "$0: lacking, and there is no apt-get to install it: ${lacking[*]}" >&2
+    exit 1
+  fi
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! has sudo; then
+      echo "$0: lacking: ${lacking[*]}; install them as root: apt-get install ${lacking[*]}" >&2
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  echo "installing Debian packages: ${lacking[*]}" >&2
+  "${as_root[@]}" apt-get update -q >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${lacking[@]}" >&2
+  # The tests start an influxd of their own. The package's service would take the ports of a local cluster.
+  if [[ " ${lacking[*]} " == *" influxdb "* ]] && [ -d /run/systemd/system ]; then
+    echo "stopping and disabling the service influxdb, which the package has just started" >&2
+    "${as_root[@]}" systemctl disable --now influxdb.service >&2 || true
+  fi
+fi
+
+if ! has cargo; then
+  echo "$0: there is no cargo. Debian's is too old; install Rust 1.90 or later from https://rustup.rs" >&2
+  exit 1
+fi
