@@ -34,8 +34,9 @@ pub(super) fn rocksdb_options() -> Options {
     options.set_recycle_log_file_num(0);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
-    // Large, and two of them merged before a flush, so that most purged entries never reach a table file.
-    options.set_write_buffer_size(64 << 20);
+    // Two of them are merged before a flush, so that entries purged soon never reach a table file. There are four at
+    // most, so the log takes up to 128 MiB of memory under a heavy load, and a start replays no more than that.
+    options.set_write_buffer_size(32 << 20);
     options.set_max_write_buffer_number(4);
     options.set_min_write_buffer_number_to_merge(2);
     options.set_max_total_wal_size(512 << 20);
