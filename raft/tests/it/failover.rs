@@ -1,0 +1,54 @@
+//! A leader dies under load: nobody notices, nothing is lost.
+
+use crate::cluster::{Cluster, DATA, in_seconds, point, points, tuning};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+const WRITERS: i64 = 4;
+
+#[test]
+fn a_dying_leader_costs_no_write() {
+    let mut cluster = Cluster::start(1, tuning());
+    let leader = cluster.leader(DATA);
+    let survivors: Vec<usize> = (0..3).filter(|place| *place != leader).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let group = cluster.group(survivors[writer as usize % 2], DATA);
+            let stop = Arc::clone(&stop);
+            cluster.client.spawn(async move {
+                let mut acknowledged = Vec::new();
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let time = number * WRITERS + writer;
+                    group.submit(point(time, number), in_seconds(15)).await.unwrap();
+                    acknowledged.push((time, number));
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    sleep(Duration::from_millis(700));
+    cluster.kill(leader);
+    sleep(Duration::from_secs(4));
+    cluster.start_node(leader);
+    sleep(Duration::from_millis(700));
+    stop.store(true, Ordering::Relaxed);
+    let mut acknowledged = Vec::new();
+    for writer in writers {
+        acknowledged.extend(cluster.client.block_on(writer).unwrap());
+    }
+    assert!(acknowledged.len() > 100, "only {} writes", acknowledged.len());
+    for place in 0..3 {
+        cluster.barrier(place, DATA);
+        let there = points(&cluster.group(place, DATA));
+        for (time, value) in &acknowledged {
+            assert_eq!(there.get(time), Some(value), "node {place} lost {time}");
+        }
+    }
+    cluster.assert_equal_replicas(DATA);
+}
