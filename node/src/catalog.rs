@@ -3,9 +3,10 @@
 use crate::coordinator::{NodeCoordinator, submit_error};
 use api::coordinator::{ExecuteError, WriteError};
 use futures::future::try_join_all;
-use model::catalog::{CatalogCommand, CatalogError, Database};
+use model::catalog::CatalogCommand;
 use model::{DatabaseId, GroupId, RetentionPolicyId};
 use raft::SubmitError;
+use raft::command::Outcome;
 use tokio::time::Instant;
 
 /// Why the catalog did not change.
@@ -20,9 +21,6 @@ pub(crate) enum ChangeError {
     /// This node has no replica of a group it should have.
     #[error("no replica of group {0} on this node")]
     NoGroup(GroupId),
-    /// The meta group's answer is not one.
-    #[error("meta group answered with a damaged reply")]
-    Reply,
 }
 
 impl ChangeError {
@@ -31,7 +29,7 @@ impl ChangeError {
         match self {
             Self::Refused(_) => WriteError::DatabaseNotFound(database.to_owned()),
             Self::Submit(error) => submit_error(error),
-            Self::NoGroup(_) | Self::Reply => WriteError::Internal(self.to_string()),
+            Self::NoGroup(_) => WriteError::Internal(self.to_string()),
         }
     }
 }
@@ -43,9 +41,7 @@ impl From<ChangeError> for ExecuteError {
             ChangeError::Submit(SubmitError::Timeout { .. } | SubmitError::Overloaded { .. }) => {
                 Self::Unavailable(error.to_string())
             }
-            ChangeError::Submit(_) | ChangeError::NoGroup(_) | ChangeError::Reply => {
-                Self::Internal(error.to_string())
-            }
+            ChangeError::Submit(_) | ChangeError::NoGroup(_) => Self::Internal(error.to_string()),
         }
     }
 }
@@ -59,25 +55,34 @@ impl NodeCoordinator {
     ) -> Result<(), ChangeError> {
         let meta = self.host.group(GroupId::META).ok_or(ChangeError::NoGroup(GroupId::META))?;
         let reply = meta.submit(raft::command::catalog(command), deadline).await?;
-        let answer: Result<(), CatalogError> = raft::command::catalog_reply(&reply).ok_or(ChangeError::Reply)?;
         // The leader has applied it; a follower that asked may not have yet, and its next step reads its own copy.
         if let Err(error) = meta.read_barrier(deadline).await {
             tracing::debug!(%error, "catalog change is not visible here yet");
         }
-        answer.map_err(|error| ChangeError::Refused(error.to_string()))
+        match reply.outcome() {
+            Outcome::Done => Ok(()),
+            Outcome::Refused(text) => Err(ChangeError::Refused(text)),
+        }
     }
 
     /// Runs a DDL statement's command, and removes the points of what it dropped.
-    pub(crate) async fn run_ddl(&self, command: CatalogCommand, deadline: Instant) -> Result<(), ChangeError> {
+    pub(crate) async fn run_ddl(
+        &self,
+        command: CatalogCommand,
+        deadline: Instant,
+    ) -> Result<(), ChangeError> {
         let dropped = match &command {
             CatalogCommand::DropDatabase { name } => {
                 let catalog = self.catalog_with(name, deadline).await;
-                catalog.database(name).map(|d| Dropped::Database(d.id, policy_ids(d)))
+                catalog.database(name).map(|d| {
+                    let policies = d.policies.iter().map(|p| p.id).collect();
+                    Dropped::Database(d.id, policies)
+                })
             }
             CatalogCommand::DropRetentionPolicy { database, policy } => {
                 let catalog = self.catalog_with(database, deadline).await;
-                let policy = catalog.database(database).and_then(|d| d.policy(policy).map(|p| p.id));
-                policy.map(Dropped::Policy)
+                let found = catalog.database(database).and_then(|d| Some(d.policy(policy)?.id));
+                found.map(Dropped::Policy)
             }
             CatalogCommand::Bootstrap { .. }
             | CatalogCommand::PutNode { .. }
@@ -98,7 +103,7 @@ impl NodeCoordinator {
         let groups = self.host.groups().into_iter().filter(|g| !g.id().is_meta());
         let submissions = groups.map(|group| async move {
             let command = match dropped {
-                Dropped::Database(id, policies) => raft::command::drop_database(*id, policies),
+                Dropped::Database(id, policies) => raft::command::drop_database(*id, policies.clone()),
                 Dropped::Policy(id) => raft::command::drop_policy(*id),
             };
             group.submit(command, deadline).await
@@ -111,8 +116,4 @@ impl NodeCoordinator {
 enum Dropped {
     Database(DatabaseId, Vec<RetentionPolicyId>),
     Policy(RetentionPolicyId),
-}
-
-fn policy_ids(database: &Database) -> Vec<RetentionPolicyId> {
-    database.policies.iter().map(|p| p.id).collect()
 }

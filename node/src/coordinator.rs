@@ -10,6 +10,7 @@ use model::{Clock, GroupId};
 use raft::{RaftHost, SubmitError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use storage::ShardStore;
 use tokio::time::Instant;
@@ -38,13 +39,20 @@ pub struct NodeCoordinator {
     pub(crate) metrics: NodeMetrics,
     /// Statements that run at once; more of them wait.
     pub(crate) query_slots: tokio::sync::Semaphore,
+    pub(crate) stopping: AtomicBool,
 }
 
 impl NodeCoordinator {
     /// A coordinator over running groups. `query_slots` statements run at once.
-    pub fn new(host: Arc<RaftHost>, clock: Arc<dyn Clock>, limits: RequestLimits, query_slots: usize) -> Self {
+    pub fn new(
+        host: Arc<RaftHost>,
+        clock: Arc<dyn Clock>,
+        limits: RequestLimits,
+        query_slots: usize,
+    ) -> Self {
         let query_slots = tokio::sync::Semaphore::new(query_slots.max(1));
-        Self { host, clock, limits, metrics: NodeMetrics::default(), query_slots }
+        let stopping = AtomicBool::new(false);
+        Self { host, clock, limits, metrics: NodeMetrics::default(), query_slots, stopping }
     }
 
     /// The local replicas of the data groups.
@@ -59,7 +67,7 @@ pub(crate) fn submit_error(error: SubmitError) -> WriteError {
     match error {
         SubmitError::Timeout { .. } => WriteError::Timeout,
         SubmitError::Overloaded { .. } => WriteError::Overloaded(error.to_string()),
-        SubmitError::Stopped | SubmitError::Storage(_) | SubmitError::TooLarge { .. } => {
+        SubmitError::Stopped { .. } | SubmitError::Storage { .. } | SubmitError::Invalid(_) => {
             WriteError::Internal(error.to_string())
         }
     }
@@ -86,7 +94,7 @@ impl api::Coordinator for NodeCoordinator {
     }
 
     fn cluster(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {
-        Box::pin(async move { Ok(self.tell_cluster()) })
+        Box::pin(async move { Ok(self.tell_cluster().await) })
     }
 
     fn checksum(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {

@@ -167,7 +167,10 @@ mod tests {
         volume.adopt(&identity).unwrap();
         volume.adopt(&identity).unwrap();
         let again = Volume::open(dir.path()).unwrap();
-        assert_eq!((again.uuid.clone(), again.identity().unwrap()), (volume.uuid.clone(), Some(identity.clone())));
+        assert_eq!(
+            (again.uuid.clone(), again.identity().unwrap()),
+            (volume.uuid.clone(), Some(identity.clone()))
+        );
         let other = Identity { node: 2, ..identity };
         assert!(matches!(volume.adopt(&other), Err(IdentityError::Taken(_))));
     }

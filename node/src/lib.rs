@@ -7,13 +7,27 @@
 //! - [`dev`]: a whole cluster as child processes on 127.0.0.1;
 //! - [`load`]: a simulated Heapster, or a recorded one, in front of any server that speaks the InfluxDB 1.x API;
 //! - [`telemetry`], [`clock`]: logs, and the one place that reads the wall clock.
+//! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
+//! - [`coordinator`]: what HTTP asks of this node, delegated to `write`, `query` with `scatter`, `catalog`, `admin`;
+//! - `maintenance`: the loops beside the requests; `metrics`: what is counted.
 
+mod admin;
+mod bootstrap;
+mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod coordinator;
 pub mod dev;
 pub mod http_client;
+mod identity;
+mod late;
 pub mod load;
+mod maintenance;
+mod metrics;
+mod query;
+mod scatter;
 pub mod shutdown;
 pub mod start;
 pub mod telemetry;
+mod write;

@@ -10,7 +10,7 @@ const LATENCY_BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000,
 
 /// What the coordinator counts.
 #[derive(Debug, Default)]
-pub struct NodeMetrics {
+pub(crate) struct NodeMetrics {
     points_written: AtomicU64,
     points_dropped: AtomicU64,
     statements: Histogram,
@@ -106,7 +106,11 @@ impl NodeCoordinator {
             metrics.points_written.load(Ordering::Relaxed),
         );
         page.single(
-            ("steadfast_points_dropped_total", "counter", "Points refused one by one: types, retention, names."),
+            (
+                "steadfast_points_dropped_total",
+                "counter",
+                "Points refused one by one: types, retention, names.",
+            ),
             metrics.points_dropped.load(Ordering::Relaxed),
         );
         metrics.statements.render(&mut page, "steadfast_statement_seconds", "How long statements took.");

@@ -30,17 +30,13 @@ impl NodeCoordinator {
     ) -> Result<StatementResponse, ExecuteError> {
         let started = Instant::now();
         let deadline = started + self.limits.query_timeout;
-        let mut response = match query::ddl::command(&request.statement, &request.database) {
-            Some(Ok(command)) => {
+        let response = match query::ddl::catalog_command(&request.statement) {
+            Some(command) => {
                 let deadline = started + self.limits.write_timeout;
                 self.run_ddl(command, deadline).await.map(|()| StatementResponse::default())?
             }
-            Some(Err(error)) => return Err(execute_error(error)),
             None => self.read(&request, deadline).await?,
         };
-        if request.read_only && request.statement.is_write() {
-            response.result.messages.insert(0, deprecated_get(&request.statement));
-        }
         self.metrics.statement_done(started.elapsed());
         Ok(response)
     }
@@ -91,7 +87,7 @@ impl NodeCoordinator {
         for (group, outcome) in join_all(waits).await {
             match outcome {
                 Ok(()) => {}
-                Err(BarrierError::Stopped) => {
+                Err(BarrierError::Stopped { .. }) => {
                     return Err(ExecuteError::Unavailable("this node is stopping".to_owned()));
                 }
                 Err(error) if !self.limits.stale_reads => {
@@ -126,13 +122,8 @@ fn run(
     (limits, now_ns): (query::QueryLimits, i64),
 ) -> Result<StatementResult, QueryError> {
     if let Statement::Select(select) = &request.statement {
-        let context = PlanContext {
-            catalog,
-            database: &request.database,
-            policy: &request.policy,
-            now_ns,
-            limits,
-        };
+        let context =
+            PlanContext { catalog, database: &request.database, policy: &request.policy, now_ns, limits };
         let plan = query::plan_select(select, &context)?;
         let scatter = LocalScatter::new(readers, Arc::clone(budget));
         let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
@@ -164,14 +155,5 @@ fn execute_error(error: QueryError) -> ExecuteError {
         QueryError::LimitExceeded(text) => ExecuteError::LimitExceeded(text),
         QueryError::Cancelled => ExecuteError::Statement("query interrupted".to_owned()),
         QueryError::Scan(error) => ExecuteError::Internal(error.to_string()),
-    }
-}
-
-fn deprecated_get(statement: &Statement) -> Message {
-    Message {
-        level: "warning",
-        text: format!(
-            "deprecated use of '{statement}' in a read only context, please use a POST request instead"
-        ),
     }
 }

@@ -21,7 +21,11 @@ impl LocalScatter {
     }
 
     /// One thread's work: takes the next group until none is left.
-    fn fold_some(&self, fragment: &Fragment, next: &AtomicUsize) -> Vec<(usize, Result<Partial, QueryError>)> {
+    fn fold_some(
+        &self,
+        fragment: &Fragment,
+        next: &AtomicUsize,
+    ) -> Vec<(usize, Result<Partial, QueryError>)> {
         let mut folded = Vec::new();
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);

@@ -1,15 +1,264 @@
 //! Wires one node together and runs it until it is told to stop. Called by `main` for `steadfast serve`.
+//!
+//! The start is a list of short steps; each waits for what it needs and says so on the admin port. The stop goes the
+//! other way round: no new requests, leadership handed over, groups, logs.
 
+use crate::bootstrap::{self, Membership};
+use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::coordinator::{NodeCoordinator, RequestLimits};
+use crate::identity::{Identity, Volume};
+use crate::late::LateCoordinator;
+use crate::maintenance;
+use anyhow::Context;
+use api::{ApiConfig, HttpMetrics, ServeLimits};
+use model::catalog::NodeInfo;
+use model::{Clock, GroupId};
+use raft::{HostConfig, PeerServer, RaftHost, Tuning};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Shared;
+use storage::log::LogDb;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long a statement waits for a group without a leader before it reads what is there: longer than an election.
+const BARRIER_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long open requests may take when the node stops. Longer than a parked write.
+const REQUESTS_GRACE: Duration = Duration::from_secs(12);
 
 /// Runs one node until `stop` becomes true or something it cannot live without fails.
 ///
 /// # Errors
 ///
 /// Whatever kept the node from starting or made it stop.
-#[expect(clippy::unused_async, reason = "the signature that main calls")]
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    drop((config, stop));
-    anyhow::bail!("this build has no node in it")
+    let listeners = Listeners::bind(&config).await?;
+    let volume = Volume::open(&config.node.data_dir)?;
+    let membership = Arc::new(Membership::open(volume, addresses(&config, &listeners))?);
+    // Elections must not wait behind requests: the groups have threads of their own.
+    let raft_runtime =
+        tokio::runtime::Builder::new_multi_thread().thread_name("raft").enable_all().build()?;
+    let peers = PeerServer::new(membership.clone());
+    let peer_task = raft_runtime.spawn(Arc::clone(&peers).serve(listeners.peer));
+
+    let late = Arc::new(LateCoordinator::default());
+    let metrics = Arc::new(HttpMetrics::default());
+    let limits = serve_limits(&config);
+    let admin = api::admin_router(late.clone(), Arc::clone(&metrics));
+    // The admin port answers until the very end: probes ask it during the stop, too.
+    let (admin_stop, admin_stopped) = watch::channel(false);
+    let admin_task = tokio::spawn(api::serve(listeners.admin, admin, limits, when_true(admin_stopped)));
+
+    let finished = serve(Parts {
+        config: &config,
+        http: listeners.http,
+        membership: &membership,
+        peers: &peers,
+        late: &late,
+        metrics,
+        raft: raft_runtime.handle(),
+        stop,
+    })
+    .await;
+    peer_task.abort();
+    admin_stop.send_replace(true);
+    admin_task.await.context("admin server")?;
+    raft_runtime.shutdown_background();
+    finished
+}
+
+/// What the steps below need.
+struct Parts<'a> {
+    config: &'a Config,
+    http: TcpListener,
+    membership: &'a Arc<Membership>,
+    peers: &'a PeerServer,
+    late: &'a Arc<LateCoordinator>,
+    metrics: Arc<HttpMetrics>,
+    raft: &'a tokio::runtime::Handle,
+    stop: watch::Receiver<bool>,
+}
+
+/// Identity, groups, requests; and back.
+async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
+    let stop = parts.stop.clone();
+    let Some(identity) = until_stopped(stop.clone(), find_identity(&parts)).await.transpose()? else {
+        return Ok(());
+    };
+    let spreading = parts.raft.spawn(bootstrap::spread(identity.clone()));
+    let host = start_groups(&parts, &identity).await?;
+    parts.peers.attach(&host);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let limits = request_limits(parts.config);
+    let slots = parts.config.query.max_concurrent;
+    let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, limits, slots));
+    parts.late.set(Arc::clone(&node));
+    let upkeep = spawn_upkeep(&parts, &node, identity);
+
+    let api_config = api_config(parts.config, parts.metrics);
+    let router = api::influx_router(node.clone(), api_config);
+    tracing::info!(address = %parts.http.local_addr()?, "serving the InfluxDB API");
+    let server = api::serve(parts.http, router, serve_limits(parts.config), when_true(stop));
+    server.await;
+
+    tracing::info!("handing over leadership");
+    node.stopping();
+    for task in upkeep {
+        task.abort();
+    }
+    spreading.abort();
+    // The groups' tasks live on the raft runtime; their stop must run there too.
+    parts.raft.spawn(async move { host.shutdown().await }).await.context("stopping the groups")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Founds the cluster, or waits for it to be founded.
+async fn find_identity(parts: &Parts<'_>) -> anyhow::Result<Identity> {
+    let report = |what: String| parts.late.wait_for(what);
+    let config = parts.config;
+    let identity = parts.membership.found(&config.node.peers, config.raft.groups, &report).await?;
+    tracing::info!(cluster = identity.record.cluster, node = identity.node, "identity");
+    Ok(identity)
+}
+
+/// Opens the log and all groups, and founds those that have no members yet.
+async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<Arc<RaftHost>> {
+    parts.late.wait_for("opening the groups".to_owned());
+    let dir = parts.config.node.data_dir.clone();
+    let log_dir = dir.join("raftlog");
+    let log = tokio::task::spawn_blocking(move || LogDb::open(&log_dir)).await?.context("raft log")?;
+    let shared = Shared::new(&storage_config(parts.config)).context("storage")?;
+    let config = HostConfig {
+        node: identity.node_id(),
+        cluster: identity.record.cluster.clone(),
+        dir: dir.join("groups"),
+        tuning: tuning(parts.config),
+    };
+    let groups: Vec<GroupId> = (0..=identity.record.groups).map(GroupId).collect();
+    let starting = parts.raft.spawn(async move { RaftHost::start(config, log, shared, groups).await });
+    Ok(starting.await?.context("groups")?)
+}
+
+/// The loops beside the requests.
+fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identity) -> Vec<JoinHandle<()>> {
+    let info = parts.membership.info().clone();
+    vec![
+        parts.raft.spawn(maintenance::found_groups(Arc::clone(node), identity.clone())),
+        tokio::spawn(maintenance::publish(Arc::clone(node), identity, info)),
+        tokio::spawn(maintenance::enforce_retention(Arc::clone(node))),
+    ]
+}
+
+/// The three ports, taken before anything else so that a port in use is the first thing said.
+struct Listeners {
+    http: TcpListener,
+    admin: TcpListener,
+    peer: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: bind("node.http_addr", config.node.http_addr).await?,
+            admin: bind("node.admin_addr", config.node.admin_addr).await?,
+            peer: bind("node.peer_addr", config.node.peer_addr).await?,
+        })
+    }
+}
+
+async fn bind(option: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({option})"))
+}
+
+/// The addresses under which others reach this node: as configured, else where it listens.
+fn addresses(config: &Config, listeners: &Listeners) -> NodeInfo {
+    let or_local = |advertised: &str, listener: &TcpListener| {
+        if advertised.is_empty() {
+            listener.local_addr().map_or_else(|_| String::new(), |a| a.to_string())
+        } else {
+            advertised.to_owned()
+        }
+    };
+    NodeInfo {
+        peer_addr: or_local(&config.node.advertise_peer, &listeners.peer),
+        http_addr: or_local(&config.node.advertise_http, &listeners.http),
+        admin_addr: or_local(&config.node.advertise_admin, &listeners.admin),
+        volume: String::new(),
+    }
+}
+
+fn tuning(config: &Config) -> Tuning {
+    let raft = &config.raft;
+    Tuning {
+        heartbeat: raft.heartbeat,
+        election_min: raft.election_min,
+        election_max: raft.election_max,
+        snapshot_bytes: raft.snapshot_log_bytes.bytes(),
+        snapshot_interval: raft.snapshot_interval,
+        logs_kept: raft.log_kept_after_snapshot,
+        snapshot_bytes_per_second: raft.snapshot_rate.bytes(),
+        ..Tuning::default()
+    }
+}
+
+fn storage_config(config: &Config) -> storage::StorageConfig {
+    storage::StorageConfig {
+        block_cache_bytes: config.storage.block_cache.bytes() as usize,
+        write_buffer_bytes: config.storage.write_buffer.bytes() as usize,
+        ..storage::StorageConfig::default()
+    }
+}
+
+fn request_limits(config: &Config) -> RequestLimits {
+    RequestLimits {
+        write_timeout: config.write.timeout,
+        query_timeout: config.query.timeout,
+        barrier_timeout: BARRIER_TIMEOUT.min(config.query.timeout),
+        stale_reads: config.query.stale_reads,
+        query: query::QueryLimits {
+            memory_bytes: config.query.memory_per_query.bytes(),
+            buckets_max: config.query.max_buckets,
+            series_max: config.query.max_series,
+            ..query::QueryLimits::default()
+        },
+    }
+}
+
+fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {
+    ApiConfig {
+        body_bytes_max: config.write.body_bytes.bytes() as usize,
+        inflated_bytes_max: config.write.inflated_bytes.bytes() as usize,
+        bodies_in_flight_bytes_max: config.write.inflight_bytes.bytes() as usize,
+        body_timeout: config.http.body_timeout,
+        metrics,
+        ..ApiConfig::default()
+    }
+}
+
+fn serve_limits(config: &Config) -> ServeLimits {
+    ServeLimits {
+        connections_max: config.http.max_connections,
+        header_timeout: config.http.header_timeout,
+        shutdown_timeout: REQUESTS_GRACE,
+        ..ServeLimits::default()
+    }
+}
+
+/// Completes when the signal says so, or its sender is gone.
+fn when_true(mut signal: watch::Receiver<bool>) -> futures::future::BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let _gone = signal.wait_for(|on| *on).await;
+    })
+}
+
+/// `None` when the stop came first.
+async fn until_stopped<T>(stop: watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = when_true(stop) => None,
+    }
 }

@@ -90,7 +90,10 @@ impl NodeCoordinator {
 
     async fn submit(&self, prepared: Prepared, deadline: Instant) -> Result<(), WriteError> {
         let submissions = prepared.commands.into_iter().map(|(group, command)| async move {
-            let group = self.host.group(group).ok_or_else(|| WriteError::Internal(format!("no group {group} here")))?;
+            let group = self
+                .host
+                .group(group)
+                .ok_or_else(|| WriteError::Internal(format!("no group {group} here")))?;
             group.submit(command, deadline).await.map_err(crate::coordinator::submit_error)
         });
         try_join_all(submissions).await?;

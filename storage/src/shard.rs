@@ -186,6 +186,13 @@ impl ShardStore {
         })
     }
 
+    /// Where the oldest partition of a policy ends, ns: [`Self::drop_before`] of an earlier time drops nothing. `None`
+    /// when the policy has no points.
+    pub fn first_partition_end(&self, policy: RetentionPolicyId) -> Option<i64> {
+        let state = self.inner.state.read();
+        state.policies.get(&policy)?.partitions.values().next().map(|partition| partition.end)
+    }
+
     /// The id of a series by its canonical key, if the group has given it one. It stays valid while the database
     /// exists, also when the series has no points any more.
     pub fn lookup_series(&self, database: DatabaseId, key: &[u8]) -> Option<SeriesId> {

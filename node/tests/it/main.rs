@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test panics; clippy knows only functions marked as tests")]
 
 mod config;
+mod dev;
 mod tidy;

@@ -13,7 +13,8 @@ fn catalog(duration_ns: i64) -> Catalog {
     let mut catalog = Catalog { slots: placement::even_slot_table(4).into(), ..Catalog::default() };
     let policy = PolicySpec { duration_ns: Some(duration_ns), ..PolicySpec::default() };
     catalog.apply(&CatalogCommand::CreateDatabase { name: "d".into(), policy }).unwrap();
-    let field = |field: &str, field_type| NewField { measurement: "m".into(), field: field.into(), field_type };
+    let field =
+        |field: &str, field_type| NewField { measurement: "m".into(), field: field.into(), field_type };
     let fields = vec![field("v", FieldType::Float), field("i", FieldType::Integer)];
     let database = catalog.databases[0].id;
     catalog.apply(&CatalogCommand::RegisterFields { database, fields }).unwrap();
@@ -32,12 +33,8 @@ fn request(body: &str) -> WriteRequest {
 
 fn run(catalog: &Catalog, request: &WriteRequest, known: &[&[u8]]) -> Outcome {
     let lookup = |_: GroupId, key: &[u8]| known.iter().position(|k| *k == key).map(|at| SeriesId(at as u32));
-    let around = Surroundings {
-        database: &catalog.databases[0],
-        slots: &catalog.slots,
-        now_ns: NOW,
-        lookup: &lookup,
-    };
+    let around =
+        Surroundings { database: &catalog.databases[0], slots: &catalog.slots, now_ns: NOW, lookup: &lookup };
     prepare(request, &around)
 }
 

@@ -1,0 +1,113 @@
+//! The loops beside the requests: founding the groups, telling the catalog about this node, dropping what is too old.
+
+use crate::coordinator::NodeCoordinator;
+use crate::identity::Identity;
+use model::catalog::{Catalog, CatalogCommand, NodeInfo};
+use model::{GroupId, NodeId, placement};
+use raft::PeerAddr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Pause between attempts at something that must succeed once.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long the preferred founder of a group may take before the others found it: the member set is the same, so whoever
+/// comes first decides nothing.
+const PREFERRED_HEAD_START: Duration = Duration::from_secs(3);
+/// How often expired shard groups are looked for.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+/// How long one drop may take before it is left to the next round.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Gives every group its first members, if it has none. Each founder begins with the groups it is preferred for, so that
+/// the first leaders are spread.
+pub(crate) async fn found_groups(node: Arc<NodeCoordinator>, identity: Identity) {
+    let founders = &identity.record.founders;
+    let members: BTreeMap<NodeId, PeerAddr> =
+        founders.iter().map(|f| (NodeId(f.id), PeerAddr { address: f.peer_addr.clone() })).collect();
+    let preferred = |group: GroupId| founders[group.0 as usize % founders.len()].id == identity.node;
+    let started = Instant::now();
+    loop {
+        let mut all = true;
+        for group in node.host.groups() {
+            if group.is_initialized() {
+                continue;
+            }
+            all = false;
+            if preferred(group.id()) || started.elapsed() > PREFERRED_HEAD_START {
+                if let Err(error) = group.initialize(&members).await {
+                    tracing::debug!(group = %group.id(), %error, "not founded yet");
+                }
+            }
+        }
+        if all {
+            return;
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Puts the founding record and this node's present addresses into the catalog.
+pub(crate) async fn publish(node: Arc<NodeCoordinator>, identity: Identity, info: NodeInfo) {
+    loop {
+        let catalog = node.host.catalog();
+        let command = match missing(&catalog, &identity, &info) {
+            Some(command) => command,
+            None => return,
+        };
+        if let Err(error) = node.change_catalog(&command, Instant::now() + DROP_TIMEOUT).await {
+            tracing::debug!(%error, "catalog not told yet");
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// What the catalog does not know yet.
+fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Option<CatalogCommand> {
+    let record = &identity.record;
+    if catalog.cluster.is_empty() {
+        let nodes = record.founders.iter().map(|f| {
+            let info =
+                NodeInfo { peer_addr: f.peer_addr.clone(), volume: f.volume.clone(), ..NodeInfo::default() };
+            (NodeId(f.id), info)
+        });
+        return Some(CatalogCommand::Bootstrap {
+            cluster: record.cluster.clone(),
+            nodes: nodes.collect(),
+            slots: placement::even_slot_table(record.groups).into(),
+        });
+    }
+    let id = identity.node_id();
+    (catalog.nodes.get(&id) != Some(info)).then(|| CatalogCommand::PutNode { id, info: info.clone() })
+}
+
+/// Drops expired shard groups. Only a group's leader proposes, by its own clock; apply does what the entry says.
+pub(crate) async fn enforce_retention(node: Arc<NodeCoordinator>) {
+    loop {
+        sleep(RETENTION_INTERVAL).await;
+        let catalog = node.host.catalog();
+        let now_ns = node.clock.now_ns();
+        let policies = catalog.databases.iter().flat_map(|d| d.policies.iter());
+        for policy in policies.filter(|p| p.duration_ns > 0) {
+            let before_ns = now_ns.saturating_sub(policy.duration_ns);
+            for group in node.host.groups().into_iter().filter(|g| !g.id().is_meta() && g.is_leader()) {
+                let expired = group
+                    .data_store()
+                    .is_some_and(|s| s.first_partition_end(policy.id).is_some_and(|end| end <= before_ns));
+                if !expired {
+                    continue;
+                }
+                let command = raft::command::drop_before(policy.id, before_ns);
+                match group.submit(command, Instant::now() + DROP_TIMEOUT).await {
+                    Ok(_) => {
+                        tracing::info!(group = %group.id(), policy = %policy.name, "expired shard groups dropped")
+                    }
+                    Err(error) => {
+                        tracing::warn!(group = %group.id(), %error, "expired shard groups not dropped")
+                    }
+                }
+            }
+        }
+    }
+}
