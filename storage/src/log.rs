@@ -14,6 +14,7 @@ mod faults;
 mod keys;
 mod load;
 mod options;
+mod read;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,6 @@ mod writer;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -31,16 +31,17 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use model::GroupId;
 use parking_lot::{Mutex, RwLock};
-use rocksdb::{DB, ReadOptions};
+use rocksdb::DB;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use error::LogError;
 pub use faults::{FAULT_VARIABLE, SyncFaults};
 pub use options::LogOptions;
+pub use read::LogBounds;
 pub use stats::{LogStats, ROUND_CLASSES};
 pub use writer::Done;
 
-use cache::{GroupLog, ReadPlan, Stored};
+use cache::{GroupLog, Stored};
 use stats::Counters;
 use writer::{Op, Poison, Queued, Writer};
 
@@ -60,15 +61,6 @@ pub struct LogDb {
     counters: Arc<Counters>,
     faults: SyncFaults,
     cache_bytes: usize,
-}
-
-/// What a group's log holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogBounds {
-    /// The last purged index and its marker.
-    pub purged: Option<(u64, Bytes)>,
-    /// The last entry; `None` if all were purged or there never was one.
-    pub last: Option<(u64, Bytes)>,
 }
 
 impl LogDb {
@@ -207,59 +199,6 @@ impl LogDb {
         }
     }
 
-    /// Reads entries of a group in order, without a gap: those of `range` that exist, up to and including the entry
-    /// that reaches `max_bytes`, so at least one if there is any. May block on the disk; see [`LogDb::read_cached`].
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::Read`] if stored entries are unreadable or missing, [`LogError::Poisoned`].
-    pub fn read(
-        &self,
-        group: GroupId,
-        range: Range<u64>,
-        max_bytes: usize,
-    ) -> Result<Vec<(u64, Bytes)>, LogError> {
-        self.check()?;
-        let log = self.group(group);
-        let (ReadPlan { disk, cached }, entries) = {
-            // The iterator is made under the lock: it then sees what the plan saw, whatever is written meanwhile.
-            let log = log.lock();
-            let plan = log.plan(range, max_bytes);
-            let entries = (!plan.disk.is_empty()).then(|| self.entries(group, &plan.disk));
-            (plan, entries)
-        };
-        let Some(entries) = entries else { return Ok(cached) };
-        self.counters.observe_disk_read();
-        let mut found = read_disk(group, disk.clone(), max_bytes, entries)?;
-        if found.len() as u64 == disk.end - disk.start {
-            let mut bytes: usize = found.iter().map(|(_, entry)| entry.len()).sum();
-            for (index, entry) in cached {
-                if bytes >= max_bytes {
-                    break;
-                }
-                bytes += entry.len();
-                found.push((index, entry));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Reads like [`LogDb::read`], but only if memory holds the whole answer: never blocks. `None` if it does not.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::Poisoned`].
-    pub fn read_cached(
-        &self,
-        group: GroupId,
-        range: Range<u64>,
-        max_bytes: usize,
-    ) -> Result<Option<Vec<(u64, Bytes)>>, LogError> {
-        self.check()?;
-        let plan = self.group(group).lock().plan(range, max_bytes);
-        Ok(plan.disk.is_empty().then_some(plan.cached))
-    }
-
     /// The last durable vote of a group.
     ///
     /// # Errors
@@ -278,25 +217,6 @@ impl LogDb {
     pub fn committed(&self, group: GroupId) -> Result<Option<Bytes>, LogError> {
         self.check()?;
         Ok(self.group(group).lock().committed.clone())
-    }
-
-    /// The purged marker and the last entry of a group, durable or not. May block on the disk.
-    ///
-    /// # Errors
-    ///
-    /// As for [`LogDb::read`].
-    pub fn bounds(&self, group: GroupId) -> Result<LogBounds, LogError> {
-        self.check()?;
-        let (purged, last) = {
-            let log = self.group(group);
-            let log = log.lock();
-            (log.purged(), log.last())
-        };
-        let last = match last {
-            Some(last) => self.read(group, last..last + 1, 1)?.pop(),
-            None => None,
-        };
-        Ok(LogBounds { purged, last })
     }
 
     /// Counters since the log was opened.
@@ -345,14 +265,6 @@ impl LogDb {
             groups.entry(group).or_insert_with(|| new_group(group, Stored::default(), self.cache_bytes));
         Arc::clone(log)
     }
-
-    fn entries(&self, group: GroupId, range: &Range<u64>) -> rocksdb::DBRawIterator<'_> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(keys::entry(group, range.end));
-        let mut entries = self.db.raw_iterator_opt(options);
-        entries.seek(keys::entry(group, range.start));
-        entries
-    }
 }
 
 impl Drop for LogDb {
@@ -380,30 +292,4 @@ impl fmt::Debug for LogDb {
 
 fn new_group(group: GroupId, stored: Stored, cache_bytes: usize) -> Arc<Mutex<GroupLog>> {
     Arc::new(Mutex::new(GroupLog::new(group, stored, cache_bytes)))
-}
-
-/// Reads `range`, all of which must exist, until `max_bytes` are reached.
-fn read_disk(
-    group: GroupId,
-    range: Range<u64>,
-    max_bytes: usize,
-    mut entries: rocksdb::DBRawIterator<'_>,
-) -> Result<Vec<(u64, Bytes)>, LogError> {
-    let mut found = Vec::new();
-    let mut bytes = 0;
-    for index in range {
-        if bytes >= max_bytes && !found.is_empty() {
-            break;
-        }
-        let item = entries.item().filter(|(key, _)| keys::parse_entry(key) == Some((group, index)));
-        let Some((_, value)) = item else {
-            let cause =
-                entries.status().err().map_or("the entry is missing".to_owned(), rocksdb::Error::into_string);
-            return Err(LogError::Read { group, index, cause: cause.into() });
-        };
-        bytes += value.len();
-        found.push((index, Bytes::copy_from_slice(value)));
-        entries.next();
-    }
-    Ok(found)
 }

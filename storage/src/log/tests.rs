@@ -4,6 +4,7 @@
 mod model;
 mod recovery;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
