@@ -26,14 +26,14 @@ const READ_BYTES: usize = 2 << 20;
 
 /// The log of one group.
 #[derive(Debug, Clone)]
-pub struct LogStore {
+pub(crate) struct LogStore {
     log: Arc<LogDb>,
     group: GroupId,
 }
 
 impl LogStore {
     /// The log of `group` within the node's log.
-    pub fn new(log: Arc<LogDb>, group: GroupId) -> Self {
+    pub(crate) fn new(log: Arc<LogDb>, group: GroupId) -> Self {
         Self { log, group }
     }
 
