@@ -39,25 +39,19 @@ pub(crate) enum Reducer {
 impl Reducer {
     /// Reduces the points of a group window by window. Points with a null value do not count. A reducer that makes a
     /// value of no particular point gives it the time of the window's start.
-    pub(crate) fn reduce(
-        self,
-        points: &Points,
-        window: &Window,
-        range: (i64, i64),
-        ascending: bool,
-    ) -> Points {
+    pub(crate) fn reduce(self, points: &Points, window: &Window, range: (i64, i64)) -> Points {
         let mut out = Points::new(points.width);
         each_window(points, window, range, |start, rows| {
             let rows: Vec<usize> = rows.filter(|i| points.values[*i] != Cell::Null).collect();
             if rows.is_empty() {
                 return;
             }
-            self.reduce_window(points, start, rows, ascending, &mut out);
+            self.reduce_window(points, start, rows, &mut out);
         });
         out
     }
 
-    fn reduce_window(self, points: &Points, start: i64, rows: Vec<usize>, ascending: bool, out: &mut Points) {
+    fn reduce_window(self, points: &Points, start: i64, rows: Vec<usize>, out: &mut Points) {
         let nothing = vec![Cell::Null; points.width];
         let values = || rows.iter().map(|i| &points.values[*i]);
         match self {
@@ -72,13 +66,13 @@ impl Reducer {
                 }
             }
             Self::Distinct => {
-                for row in distinct::distinct(points, &rows, ascending) {
+                for row in distinct::distinct(points, &rows) {
                     out.push(points.times[row], points.values[row].clone(), &nothing);
                 }
             }
-            Self::Top(n) => copy_all(points, top::largest(points, rows, n, ascending), out),
-            Self::Bottom(n) => copy_all(points, top::smallest(points, rows, n, ascending), out),
-            Self::Sample(n, seed) => copy_all(points, top::sample(points, rows, n, seed, ascending), out),
+            Self::Top(n) => copy_all(points, top::largest(points, rows, n), out),
+            Self::Bottom(n) => copy_all(points, top::smallest(points, rows, n), out),
+            Self::Sample(n, seed) => copy_all(points, top::sample(points, rows, n, seed), out),
         }
     }
 }

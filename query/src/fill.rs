@@ -31,11 +31,10 @@ pub(crate) fn fill(
     } else {
         (window.start(range.1, range), window.start(range.0, range))
     };
-    let buckets = if unbounded && !ascending {
-        points.len() as u64
-    } else {
-        (i128::from(end) - i128::from(begin)).unsigned_abs() as u64 / window.interval as u64 + 1
-    };
+    // Downwards without a lower bound it ends with the data.
+    let last = points.times[points.len() - 1];
+    let end = if unbounded && !ascending { window.start(last, range) } else { end };
+    let buckets = (i128::from(end) - i128::from(begin)).unsigned_abs() as u64 / window.interval as u64 + 1;
     budget.check_buckets(buckets)?;
     if buckets as usize == points.len() && points.times[0] == begin {
         // Nothing to fill.
@@ -43,7 +42,7 @@ pub(crate) fn fill(
     }
     budget.charge(buckets as usize * (BYTES_PER_POINT + points.width * size_of::<Cell>()))?;
     let filler = Filler { points, kind, window, ascending };
-    Ok(filler.run(begin, end, unbounded))
+    Ok(filler.run(begin, end))
 }
 
 struct Filler<'a> {
@@ -54,7 +53,7 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn run(&self, begin: i64, end: i64, unbounded: bool) -> Points {
+    fn run(&self, begin: i64, end: i64) -> Points {
         let nothing = vec![Cell::Null; self.points.width];
         let mut out = Points::new(self.points.width);
         let mut zone_offset = self.window.zone_offset(begin);
@@ -67,7 +66,7 @@ impl Filler<'_> {
                 }
                 Some(_) => out.push(at, self.value(at, next), &nothing),
                 None => {
-                    let inside = if self.ascending { at <= end } else { at >= end && !unbounded };
+                    let inside = if self.ascending { at <= end } else { at >= end };
                     if !inside {
                         return out;
                     }

@@ -17,9 +17,6 @@ pub enum Division {
 pub fn binary(op: BinaryOp, lhs: &Cell, rhs: &Cell, division: Division) -> Cell {
     match (lhs, rhs) {
         (Cell::Boolean(a), Cell::Boolean(b)) => booleans(op, *a, *b),
-        // A missing operand counts as false beside a boolean.
-        (Cell::Boolean(a), Cell::Null) => booleans(op, *a, false),
-        (Cell::Null, Cell::Boolean(b)) => booleans(op, false, *b),
         (Cell::Boolean(_), _) => match op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor => {
                 Cell::Boolean(false)

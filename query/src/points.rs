@@ -3,6 +3,7 @@
 use crate::budget::Budget;
 use crate::error::QueryError;
 use crate::result::Cell;
+use crate::window::Window;
 use std::cmp::Ordering;
 use std::mem;
 use std::sync::Arc;
@@ -86,6 +87,13 @@ impl Points {
         self.aux.truncate(positions.len() * self.width);
     }
 
+    /// Only the first `n` points.
+    pub(crate) fn truncate(&mut self, n: usize) {
+        self.times.truncate(n);
+        self.values.truncate(n);
+        self.aux.truncate(n * self.width);
+    }
+
     /// Approximate bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.times.len() * 8 + (self.values.len() + self.aux.len()) * size_of::<Cell>()
@@ -145,6 +153,31 @@ pub(crate) fn merge_by_time(
         }
     }
     Ok(merged)
+}
+
+/// Merges the rows of several groups of a subquery whose calls make points a window: 1.x gives window after window,
+/// and in each of them group after group, whatever the times of selected points are.
+pub(crate) fn merge_by_window(
+    mut parts: Vec<Points>,
+    (window, range): (&Window, (i64, i64)),
+    ascending: bool,
+) -> Points {
+    if parts.len() <= 1 {
+        return parts.pop().unwrap_or_default();
+    }
+    let mut order: Vec<(i64, usize, usize)> = Vec::new();
+    for (part, points) in parts.iter().enumerate() {
+        order.extend(points.times.iter().enumerate().map(|(i, t)| (window.start(*t, range), part, i)));
+    }
+    order.sort_by(|a, b| {
+        let windows = a.0.cmp(&b.0);
+        if ascending { windows } else { windows.reverse() }
+    });
+    let mut merged = Points::new(parts[0].width);
+    for (_, part, i) in order {
+        merged.take(&mut parts[part], i);
+    }
+    merged
 }
 
 /// A binary heap with the sift order of Go's `container/heap`, because the order of equal items shows in answers.

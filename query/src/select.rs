@@ -8,7 +8,7 @@ use crate::fold::{FoldState, PointTime};
 use crate::fragment::{Fragment, OpPartial, OpState, Partial};
 use crate::merge::{finish, in_order, merge_partials};
 use crate::plan::SelectPlan;
-use crate::points::{GroupKey, Points, Stream, merge_by_time};
+use crate::points::{GroupKey, Points, Stream, merge_by_time, merge_by_window};
 use crate::result::{Cell, Series};
 use crate::rows::{RowBuilder, RowGroup};
 use crate::stage::{
@@ -145,7 +145,10 @@ impl Runner<'_> {
                 match state {
                     OpState::Fold(state) => entry.absorb(state),
                     OpState::Rows(rows) => {
-                        let points = in_order(rows, stage.ascending, self.budget)?;
+                        let mut points = in_order(rows, stage.ascending, self.budget)?;
+                        if let Some(limit) = leaf.row_limit {
+                            points.truncate(limit);
+                        }
                         entry.parts.push(picked(stage, leaf, points));
                     }
                 }
@@ -175,10 +178,14 @@ impl Runner<'_> {
                     }
                 }
                 for (key, mut parts) in parts {
-                    if !stage.ascending {
-                        parts.reverse();
-                    }
-                    let points = merge_by_time(parts, stage.ascending, self.budget)?;
+                    let points = if inner.gives_windows() {
+                        merge_by_window(parts, (&inner.window, *range), stage.ascending)
+                    } else {
+                        if !stage.ascending {
+                            parts.reverse();
+                        }
+                        merge_by_time(parts, stage.ascending, self.budget)?
+                    };
                     if !points.is_empty() {
                         states[i].entry(key).or_default().parts.push(picked(stage, leaf, points));
                     }
@@ -270,7 +277,7 @@ impl Runner<'_> {
             self.budget.check()?;
             let mut points = match aggregate.kind {
                 AggregateKind::Folded => points,
-                AggregateKind::Reduce(reducer) => reducer.reduce(&points, window, range, stage.ascending),
+                AggregateKind::Reduce(reducer) => reducer.reduce(&points, window, range),
                 AggregateKind::Integral { unit } => integral(&points, window, range, unit, stage.ascending),
             };
             if aggregate.at_window_start {

@@ -33,6 +33,13 @@ pub(crate) struct Stage {
     pub(crate) rows: RowLimits,
 }
 
+impl Stage {
+    /// Whether its rows come from calls that make points a window, not from points as they are.
+    pub(crate) fn gives_windows(&self) -> bool {
+        self.calls.iter().any(|call| matches!(call, Call::Aggregate(_)))
+    }
+}
+
 /// Which rows and series are given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RowLimits {

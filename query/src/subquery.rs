@@ -116,10 +116,8 @@ fn cell_of(inner: &Stage, group: &RowGroup, column: &InnerColumn, first: usize) 
                 None => cell,
             }
         }
-        InnerColumn::Tag(name) => match tag_of(inner, &group.key, name) {
-            "" => Cell::Null,
-            value => Cell::String(value.into()),
-        },
+        // Unlike a tag of a series, a missing tag of a subquery is an empty string.
+        InnerColumn::Tag(name) => Cell::String(tag_of(inner, &group.key, name).into()),
         InnerColumn::Nothing => Cell::Null,
     }
 }

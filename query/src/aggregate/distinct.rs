@@ -5,15 +5,13 @@ use crate::points::Points;
 use crate::result::Cell;
 use std::collections::HashSet;
 
-/// The rows at which a value first appears, by time, then by value.
-pub(super) fn distinct(points: &Points, rows: &[usize], ascending: bool) -> Vec<usize> {
+/// The rows at which a value first appears in the order of the query; by rising time, then by value.
+pub(super) fn distinct(points: &Points, rows: &[usize]) -> Vec<usize> {
     let mut seen = HashSet::new();
     let mut first: Vec<usize> =
         rows.iter().copied().filter(|r| seen.insert(Key::of(&points.values[*r]))).collect();
     first.sort_by(|a, b| {
-        let time = points.times[*a].cmp(&points.times[*b]);
-        let time = if ascending { time } else { time.reverse() };
-        time.then_with(|| compare(&points.values[*a], &points.values[*b]))
+        points.times[*a].cmp(&points.times[*b]).then_with(|| compare(&points.values[*a], &points.values[*b]))
     });
     first
 }

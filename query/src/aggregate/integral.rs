@@ -26,7 +26,9 @@ pub(crate) fn integral(
     let mut previous: Option<(i64, f64)> = None;
     let (mut area, mut start, mut end) = (0.0, 0, 0);
     for (time, value) in points.times.iter().zip(&points.values) {
+        let is_float = matches!(value, Cell::Float(_));
         let (time, Some(value)) = (*time, float(value)) else { continue };
+        let mut reached = value;
         let Some((mut before, mut value_before)) = previous.replace((time, value)) else {
             (start, end) = borders(time);
             continue;
@@ -40,13 +42,15 @@ pub(crate) fn integral(
                 let slope = (value - value_before) / (time - before) as f64;
                 let at_border = slope * (end - before) as f64 + value_before;
                 area += 0.5 * (at_border + value_before) * ((end - before) as f64 / unit as f64);
-                (before, value_before) = (end, at_border);
+                before = end;
+                // For whole numbers 1.x goes on from the value before the border to the one at it.
+                if is_float { value_before = at_border } else { reached = at_border }
             }
             out.push(start, Cell::Float(area), &nothing);
             (start, end) = borders(time);
             area = 0.0;
         }
-        area += 0.5 * (value + value_before) * ((time - before) as f64 / unit as f64);
+        area += 0.5 * (reached + value_before) * ((time - before) as f64 / unit as f64);
     }
     // A point on the start of a window encloses no area.
     if previous.is_some_and(|(time, _)| time != start) {

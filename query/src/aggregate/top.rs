@@ -5,30 +5,29 @@ use crate::points::Points;
 use std::cmp::Ordering;
 
 /// The `n` rows of the largest values; of equal values the earlier.
-pub(super) fn largest(points: &Points, rows: Vec<usize>, n: usize, ascending: bool) -> Vec<usize> {
-    best(points, rows, n, ascending, |a, b| compare(&points.values[b], &points.values[a]))
+pub(super) fn largest(points: &Points, rows: Vec<usize>, n: usize) -> Vec<usize> {
+    best(points, rows, n, |a, b| compare(&points.values[b], &points.values[a]))
 }
 
 /// The `n` rows of the smallest values; of equal values the earlier.
-pub(super) fn smallest(points: &Points, rows: Vec<usize>, n: usize, ascending: bool) -> Vec<usize> {
-    best(points, rows, n, ascending, |a, b| compare(&points.values[a], &points.values[b]))
+pub(super) fn smallest(points: &Points, rows: Vec<usize>, n: usize) -> Vec<usize> {
+    best(points, rows, n, |a, b| compare(&points.values[a], &points.values[b]))
 }
 
 fn best(
     points: &Points,
     mut rows: Vec<usize>,
     n: usize,
-    ascending: bool,
     by_value: impl Fn(usize, usize) -> Ordering,
 ) -> Vec<usize> {
     rows.sort_by(|a, b| by_value(*a, *b).then_with(|| points.times[*a].cmp(&points.times[*b])));
     rows.truncate(n);
-    by_time(points, &mut rows, ascending);
+    by_time(points, &mut rows);
     rows
 }
 
 /// Some `n` rows, each as likely as any other (reservoir sampling). The same seed and rows give the same sample.
-pub(super) fn sample(points: &Points, rows: Vec<usize>, n: usize, seed: u64, ascending: bool) -> Vec<usize> {
+pub(super) fn sample(points: &Points, rows: Vec<usize>, n: usize, seed: u64) -> Vec<usize> {
     let mut random = seed ^ (points.times[rows[0]] as u64) | 1;
     let mut reservoir: Vec<usize> = Vec::with_capacity(n.min(rows.len()));
     for (seen, row) in rows.into_iter().enumerate() {
@@ -46,13 +45,11 @@ pub(super) fn sample(points: &Points, rows: Vec<usize>, n: usize, seed: u64, asc
         }
     }
     reservoir.sort_by(|a, b| compare(&points.values[*a], &points.values[*b]));
-    by_time(points, &mut reservoir, ascending);
+    by_time(points, &mut reservoir);
     reservoir
 }
 
-fn by_time(points: &Points, rows: &mut [usize], ascending: bool) {
-    rows.sort_by(|a, b| {
-        let order = points.times[*a].cmp(&points.times[*b]);
-        if ascending { order } else { order.reverse() }
-    });
+/// By rising time, also when the query goes down: 1.x does the same.
+fn by_time(points: &Points, rows: &mut [usize]) {
+    rows.sort_by_key(|row| points.times[*row]);
 }

@@ -315,9 +315,10 @@ impl Compiler<'_> {
     fn is_field(&self, name: &VarRef) -> bool {
         match name.data_type {
             Some(DataType::Tag) => false,
-            Some(DataType::AnyField) | None => matches!((self.kind)(&name.name), FieldKind::Field(_)),
+            None => matches!((self.kind)(&name.name), FieldKind::Field(_)),
             Some(
-                DataType::Float
+                DataType::AnyField
+                | DataType::Float
                 | DataType::Integer
                 | DataType::Unsigned
                 | DataType::String

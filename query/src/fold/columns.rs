@@ -1,6 +1,6 @@
 //! Columns of one series read from chunks: clipped to a range, cast, filtered, looked up by time.
 
-use crate::cast::{cast, castable};
+use crate::cast::{cast, castable, truncated};
 use crate::error::QueryError;
 use crate::result::Cell;
 use model::scan::{Chunk, GroupReader};
@@ -155,7 +155,7 @@ pub(crate) fn converted(values: &Values, wanted: FieldType) -> Values {
     match (values, wanted) {
         (Values::Integer(v), FieldType::Float) => Values::Float(v.iter().map(|x| *x as f64).collect()),
         (Values::Unsigned(v), FieldType::Float) => Values::Float(v.iter().map(|x| *x as f64).collect()),
-        (Values::Float(v), FieldType::Integer) => Values::Integer(v.iter().map(|x| *x as i64).collect()),
+        (Values::Float(v), FieldType::Integer) => Values::Integer(v.iter().map(|x| truncated(*x)).collect()),
         (Values::Unsigned(v), FieldType::Integer) => Values::Integer(v.iter().map(|x| *x as i64).collect()),
         (Values::Float(v), FieldType::Unsigned) => Values::Unsigned(v.iter().map(|x| *x as u64).collect()),
         (Values::Integer(v), FieldType::Unsigned) => Values::Unsigned(v.iter().map(|x| *x as u64).collect()),

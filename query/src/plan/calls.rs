@@ -28,6 +28,7 @@ pub(super) struct CallBuilder<'a> {
     pub(super) range: (i64, i64),
     pub(super) dimensions: &'a Arc<[Arc<str>]>,
     pub(super) fill: Option<&'a FillKind>,
+    pub(super) rows: RowLimits,
     /// For sample().
     pub(super) seed: u64,
     pub(super) leaves: Vec<LeafSpec>,
@@ -52,11 +53,7 @@ struct Place<'e> {
 
 impl CallBuilder<'_> {
     /// Plans all items of a select list.
-    pub(super) fn select_list(
-        &mut self,
-        fields: &[SelectField],
-        rows: RowLimits,
-    ) -> Result<SelectList, QueryError> {
+    pub(super) fn select_list(&mut self, fields: &[SelectField]) -> Result<SelectList, QueryError> {
         let mut items = Vec::new();
         for field in fields {
             items.push(field.expr.clone());
@@ -75,7 +72,7 @@ impl CallBuilder<'_> {
         let outputs = items.iter().map(|e| symbols.output(e)).collect::<Result<_, _>>()?;
         let mut calls = Vec::new();
         if symbols.calls.is_empty() {
-            self.raw_leaf(&symbols.references, rows);
+            self.raw_leaf(&symbols.references);
         }
         let selector = matches!(symbols.calls.as_slice(), [only] if is_selector(&only.name));
         for call in &symbols.calls {
@@ -85,7 +82,8 @@ impl CallBuilder<'_> {
         Ok(SelectList { calls, outputs, slots })
     }
 
-    fn raw_leaf(&mut self, references: &[VarRef], rows: RowLimits) {
+    fn raw_leaf(&mut self, references: &[VarRef]) {
+        let rows = self.rows;
         let exists = references.iter().any(|r| field_type(r.data_type).is_some())
             || references.iter().any(|r| r.data_type == Some(DataType::Tag));
         let leaf = Leaf {
@@ -137,10 +135,13 @@ impl CallBuilder<'_> {
         let Some(Expr::VarRef(driver)) = call.args.first() else {
             return fail(format!("expected field argument in {}()", call.name));
         };
-        let wanted = field_type(driver.data_type);
-        if let Some(wanted) = wanted {
+        let wanted = driver_type(driver);
+        if let Some(wanted) = wanted
+            && driver.data_type != Some(DataType::Tag)
+        {
             check_type(&call.name, wanted)?;
         }
+        let wanted = wanted.filter(|wanted| check_type(&call.name, *wanted).is_ok());
         let aux = if place.selector { place.aux } else { &[] };
         let kind = self.aggregate_kind(call, aux.is_empty());
         let leaf_kind = match (wanted, &kind) {
@@ -156,7 +157,14 @@ impl CallBuilder<'_> {
         if let Kind::Top(Some(_), _) = kind {
             dimensions = with_tags(&dimensions, call);
         }
-        let leaf = Leaf { dimensions, range: place.range, kind: leaf_kind, row_limit: None };
+        // top() and bottom() without tags look at as many points only as the LIMIT lets 1.x read.
+        let row_limit = match kind {
+            Kind::Top(None, _) if self.rows.limit > 0 || self.rows.offset > 0 => {
+                Some(self.rows.limit.saturating_add(self.rows.offset).saturating_add(1))
+            }
+            _ => None,
+        };
+        let leaf = Leaf { dimensions, range: place.range, kind: leaf_kind, row_limit };
         self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: aux.to_vec() });
         let input = Call::Leaf(self.leaves.len() - 1);
         let kind = match kind {
@@ -243,13 +251,11 @@ impl CallBuilder<'_> {
                 self.call(nested, inner)
             }
             Some(Expr::VarRef(driver)) => {
-                let kind = match field_type(driver.data_type) {
-                    None => LeafKind::Nothing,
-                    Some(wanted) => {
-                        check_type(&call.name, wanted)?;
-                        LeafKind::Points(wanted, None)
-                    }
-                };
+                let wanted = driver_type(driver);
+                if let Some(wanted) = wanted {
+                    check_type(&call.name, wanted)?;
+                }
+                let kind = wanted.map_or(LeafKind::Nothing, |wanted| LeafKind::Points(wanted, None));
                 let dimensions = Arc::clone(self.dimensions);
                 let leaf = Leaf { dimensions, range: place.range, kind, row_limit: None };
                 self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: Vec::new() });
@@ -338,6 +344,14 @@ fn add<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) {
     if !list.contains(item) {
         list.push(item.clone());
     }
+}
+
+/// The type of the column that leads a call; tags are strings, which only subqueries give points of.
+fn driver_type(driver: &VarRef) -> Option<FieldType> {
+    if driver.data_type == Some(DataType::Tag) {
+        return Some(FieldType::String);
+    }
+    field_type(driver.data_type)
 }
 
 fn is_selector(name: &str) -> bool {

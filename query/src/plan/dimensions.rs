@@ -72,8 +72,10 @@ fn time(call: &Call, environment: &Environment) -> Result<Window, QueryError> {
             return Err(QueryError::statement("time dimension offset now() function requires no arguments"));
         }
         Some(Expr::Call(_)) => into(environment.now_ns.unwrap_or(0)),
-        Some(Expr::String(text)) => {
-            into(parse_time_literal(text, environment.zone()).ok_or_else(bad_offset)?)
+        // A time in a string passes the first check of 1.x and fails at the second.
+        Some(offset @ Expr::String(text)) => {
+            parse_time_literal(text, environment.zone()).ok_or_else(bad_offset)?;
+            return Err(QueryError::Statement(format!("invalid time dimension offset: {offset}")));
         }
         Some(_) => return Err(bad_offset()),
     };

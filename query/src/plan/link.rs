@@ -180,10 +180,11 @@ impl<'a> Linker<'a> {
             range,
             dimensions: &dimensions,
             fill: fill.as_ref(),
+            rows,
             seed: self.now_ns as u64,
             leaves: Vec::new(),
         };
-        let list = builder.select_list(&typed.fields, rows)?;
+        let list = builder.select_list(&typed.fields)?;
         let specs = builder.leaves;
         let sources = self.sources(typed, &specs, (&window, rows), level)?;
         Ok(Stage {

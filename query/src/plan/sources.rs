@@ -23,6 +23,15 @@ impl MeasurementSource {
     }
 }
 
+/// Names that 1.x keeps for itself, and the statements to use in their place.
+const SYSTEM_SOURCES: [(&str, &str); 5] = [
+    ("_fieldKeys", "SHOW FIELD KEYS"),
+    ("_measurements", "SHOW MEASUREMENTS"),
+    ("_series", "SHOW SERIES"),
+    ("_tagKeys", "SHOW TAG KEYS"),
+    ("_tags", "SHOW TAG VALUES"),
+];
+
 /// The measurements of each source; none for subqueries.
 pub(super) fn resolve(
     sources: &[Source],
@@ -67,19 +76,10 @@ fn resolve_name(
     if let Some(pattern) = &name.regex {
         let regex = compile_regex(pattern)?;
         let names = database.fields.measurements.keys();
-        return Ok(names.filter(|n| regex.is_match(n)).map(source).collect());
+        let system = |name: &str| SYSTEM_SOURCES.iter().any(|(system, _)| *system == name);
+        return Ok(names.filter(|n| regex.is_match(n) && !system(n)).map(source).collect());
     }
-    if let Some(system) = ["_fieldKeys", "_measurements", "_series", "_tagKeys", "_tags"]
-        .into_iter()
-        .find(|system| *system == name.name)
-    {
-        let instead = match system {
-            "_fieldKeys" => "SHOW FIELD KEYS",
-            "_measurements" => "SHOW MEASUREMENTS",
-            "_series" => "SHOW SERIES",
-            "_tagKeys" => "SHOW TAG KEYS",
-            _ => "SHOW TAG VALUES",
-        };
+    if let Some((system, instead)) = SYSTEM_SOURCES.iter().find(|(system, _)| *system == name.name) {
         return Err(QueryError::Statement(format!(
             "unable to use system source '{system}': use {instead} instead"
         )));

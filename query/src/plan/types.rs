@@ -116,7 +116,7 @@ fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
     let args = call.args.iter().map(type_of).collect::<Result<Vec<_>, _>>()?;
     let first = args.first().copied().flatten();
     if let Some(function) = math::Function::by_name(&call.name) {
-        return type_of_math(&call.name, function, &args);
+        return Ok(type_of_math(function, first));
     }
     Ok(match call.name.as_str() {
         "mean"
@@ -133,28 +133,12 @@ fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
     })
 }
 
-fn type_of_math(
-    call: &str,
-    function: math::Function,
-    args: &[Option<DataType>],
-) -> Result<Option<DataType>, QueryError> {
-    let first = args.first().copied().flatten();
-    let check = |data_type: Option<DataType>, place: &str, floats_only: bool| match data_type {
-        None | Some(DataType::Float) => Ok(()),
-        Some(DataType::Integer | DataType::Unsigned) if !floats_only => Ok(()),
-        Some(other) => Err(QueryError::Statement(format!(
-            "invalid argument type for the {place} argument in {call}(): {}",
-            name(other)
-        ))),
-    };
-    check(first, "first", matches!(function, math::Function::Asin | math::Function::Acos))?;
-    if matches!(function, math::Function::Atan2 | math::Function::Pow) {
-        check(args.get(1).copied().flatten(), "second", false)?;
-    }
-    Ok(match function {
+/// Arguments of a wrong type are no error: the function is null for them.
+fn type_of_math(function: math::Function, first: Option<DataType>) -> Option<DataType> {
+    match function {
         math::Function::Abs | math::Function::Floor | math::Function::Ceil | math::Function::Round => first,
         _ => Some(DataType::Float),
-    })
+    }
 }
 
 fn type_of_binary(binary: &BinaryExpr) -> Result<Option<DataType>, QueryError> {

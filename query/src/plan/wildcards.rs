@@ -170,11 +170,10 @@ pub(super) fn with_types(expr: &Expr, type_of: &impl Fn(&str) -> Option<DataType
     map_references(expr, &mut |reference| {
         let data_type = match reference.data_type {
             None => type_of(&reference.name),
-            Some(DataType::AnyField) => match type_of(&reference.name) {
-                // `::field` of a tag stays what it is: nothing.
-                Some(DataType::Tag) => Some(DataType::AnyField),
-                other => other,
-            },
+            // `::field` of what is no field stays as it is: nothing.
+            Some(DataType::AnyField) => {
+                type_of(&reference.name).filter(|t| *t != DataType::Tag).or(Some(DataType::AnyField))
+            }
             written => written,
         };
         VarRef { name: reference.name.clone(), data_type }

@@ -18,7 +18,7 @@ fn replay(recording: &str, groups: usize) -> (usize, Vec<String>) {
     let mut store = Store::new(groups);
     let (mut cases, mut failures) = (0, Vec::new());
     for line in recording.lines().filter(|l| !l.is_empty()) {
-        let step: Value = serde_json::from_str(line).unwrap();
+        let step: Value = serde_json::from_str(line).expect("valid in this test");
         let text = |key: &str| step[key].as_str().unwrap_or_default();
         let number = |key: &str| step[key].as_i64().unwrap_or_default();
         if step.get("reset").is_some() {
@@ -67,6 +67,6 @@ fn answers_are_those_of_influxdb() {
 #[test]
 fn another_recording_replays() {
     if let Ok(path) = std::env::var("SELECT_RECORDING") {
-        check(&std::fs::read_to_string(path).unwrap());
+        check(&std::fs::read_to_string(path).expect("valid in this test"));
     }
 }

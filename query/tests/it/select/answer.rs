@@ -71,7 +71,8 @@ fn render(series: &Series, epoch_ns: i64) -> Value {
         object.insert("tags".into(), Value::Object(tags.collect()));
     }
     object.insert("columns".into(), series.columns.iter().map(|c| json!(**c)).collect());
-    let zone = series.time_zone.as_deref().unwrap_or(&TimeZone::UTC);
+    let utc = TimeZone::UTC;
+    let zone = series.time_zone.as_deref().unwrap_or(&utc);
     let row = |row: &[Cell]| row.iter().map(|c| cell(c, epoch_ns, zone)).collect::<Value>();
     object.insert("values".into(), series.cells.chunks(series.columns.len()).map(row).collect());
     Value::Object(object)
@@ -93,7 +94,7 @@ fn cell(cell: &Cell, epoch_ns: i64, zone: &TimeZone) -> Value {
 }
 
 fn time_text(t: i64, zone: &TimeZone) -> String {
-    let zoned = Timestamp::from_nanosecond(i128::from(t)).unwrap().to_zoned(zone.clone());
+    let zoned = Timestamp::from_nanosecond(i128::from(t)).expect("valid in this test").to_zoned(zone.clone());
     let mut text = zoned.strftime("%Y-%m-%dT%H:%M:%S").to_string();
     let nanos = t.rem_euclid(1_000_000_000);
     if nanos != 0 {
@@ -101,9 +102,9 @@ fn time_text(t: i64, zone: &TimeZone) -> String {
         text.push_str(format!("{nanos:09}").trim_end_matches('0'));
     }
     if *zone == TimeZone::UTC {
-        text.push('Z')
+        text.push('Z');
     } else {
-        text.push_str(&zoned.strftime("%:z").to_string())
+        text.push_str(&zoned.strftime("%:z").to_string());
     }
     text
 }

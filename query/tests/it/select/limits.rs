@@ -17,7 +17,7 @@ fn store(series: i64, points: i64) -> Store {
     let mut body = String::new();
     for s in 0..series {
         for p in 0..points {
-            writeln!(body, "cpu,host=h{s} value={p} {}", NOW_NS - p * MINUTE_NS).unwrap();
+            writeln!(body, "cpu,host=h{s} value={p} {}", NOW_NS - p * MINUTE_NS).expect("valid in this test");
         }
     }
     store.write("d", "", 1, &body);
@@ -50,7 +50,7 @@ fn a_quarter_of_a_billion_buckets_is_refused_in_no_time() {
 fn fine_buckets_over_hours_of_many_series_are_fine() {
     let store = store(50, 180);
     let query = "SELECT sum(value) FROM cpu WHERE time >= now() - 3h GROUP BY time(1s), host fill(null)";
-    let series = select(&store, query, QueryLimits::default()).unwrap();
+    let series = select(&store, query, QueryLimits::default()).expect("valid in this test");
     assert_eq!(series.len(), 50);
     assert!(series.iter().all(|s| s.rows() == 10_801));
 }
@@ -67,8 +67,8 @@ fn memory_is_bounded() {
         let error = select(&store, query, limits).unwrap_err();
         assert!(error.to_string().starts_with("max-query-memory limit exceeded"), "{query}: {error}");
     }
-    select(&store, "SELECT mean(value) FROM cpu", limits).unwrap();
-    select(&store, "SELECT value FROM cpu LIMIT 2", limits).unwrap();
+    select(&store, "SELECT mean(value) FROM cpu", limits).expect("valid in this test");
+    select(&store, "SELECT value FROM cpu LIMIT 2", limits).expect("valid in this test");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn series_are_bounded() {
     let limits = QueryLimits { series_max: 3, ..QueryLimits::default() };
     let error = select(&store, "SELECT mean(value) FROM cpu", limits).unwrap_err();
     assert_eq!(error.to_string(), "max-select-series limit exceeded: (4/3)");
-    select(&store, "SELECT mean(value) FROM cpu WHERE host != 'h0'", limits).unwrap();
+    select(&store, "SELECT mean(value) FROM cpu WHERE host != 'h0'", limits).expect("valid in this test");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_cancelled_query_ends() {
         panic!("a SELECT")
     };
     let context = PlanContext { catalog: &store.catalog, database: "d", policy: "", now_ns: NOW_NS, limits };
-    let plan = query::plan_select(&statement, &context).unwrap();
+    let plan = query::plan_select(&statement, &context).expect("valid in this test");
     let budget = Budget::new(&limits, Instant::now() + Duration::from_secs(60));
     budget.cancel();
     let answer = query::execute_select(&plan, &InOrder(&store, &budget), &budget);

@@ -29,7 +29,8 @@ impl Store {
 
     /// Applies a DDL statement.
     pub(crate) fn ddl(&mut self, statement: &str) {
-        let command = catalog_command(&parse_statement(statement).unwrap()).expect("a DDL statement");
+        let command = catalog_command(&parse_statement(statement).expect("valid in this test"))
+            .expect("a DDL statement");
         let applied = self.catalog.apply(&command);
         assert!(applied.is_ok(), "{statement}: {applied:?}");
     }
@@ -48,15 +49,17 @@ impl Store {
     fn write_field(&mut self, database: &str, policy: &str, key: &SeriesKey, field: &Field<'_>, time: i64) {
         let parts = key.parse();
         let name: Arc<str> = Arc::from(String::from_utf8_lossy(&field.name).as_ref());
-        let id = self.catalog.database(database).unwrap().id;
+        let id = self.catalog.database(database).expect("valid in this test").id;
         let new = NewField {
             measurement: Arc::clone(&parts.measurement),
             field: Arc::clone(&name),
             field_type: field.value.field_type(),
         };
-        self.catalog.apply(&CatalogCommand::RegisterFields { database: id, fields: vec![new] }).unwrap();
-        let known = self.catalog.database(database).unwrap();
-        let def = known.fields.get(&parts.measurement, &name).unwrap();
+        self.catalog
+            .apply(&CatalogCommand::RegisterFields { database: id, fields: vec![new] })
+            .expect("valid in this test");
+        let known = self.catalog.database(database).expect("valid in this test");
+        let def = known.fields.get(&parts.measurement, &name).expect("valid in this test");
         if def.field_type != field.value.field_type() {
             return;
         }
@@ -247,7 +250,7 @@ impl Chunk for Points {
                 (Values::Unsigned(to), FieldValue::Unsigned(u)) => to.push(*u),
                 (Values::Boolean(to), FieldValue::Boolean(b)) => to.push(*b),
                 (Values::String(to), FieldValue::String(s)) => {
-                    to.push(String::from_utf8_lossy(s).as_ref().into())
+                    to.push(String::from_utf8_lossy(s).as_ref().into());
                 }
                 _ => panic!("a field has one type"),
             }
