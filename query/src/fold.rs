@@ -70,8 +70,10 @@ pub(crate) enum PointTime {
 pub(crate) trait FoldState: Send + Debug {
     /// Folds points of the current series; later than what was folded of it before.
     fn push(&mut self, span: Span<'_>, window: &Window, range: (i64, i64));
-    /// Folds a whole chunk by its summary into the window that starts at `start`; false if the summary does not do.
-    fn push_stats(&mut self, start: i64, stats: &ChunkStats) -> bool;
+    /// Whether a chunk's summary says all that this aggregate wants to know.
+    fn takes_stats(&self, stats: &ChunkStats) -> bool;
+    /// Folds a whole chunk by its summary into the window that starts at `start`.
+    fn push_stats(&mut self, start: i64, stats: &ChunkStats);
     /// Whether nothing was folded.
     fn is_empty(&self) -> bool;
     /// Closes the current series; returns the bytes that the state grew by.
@@ -223,13 +225,13 @@ impl<T: Scalar, A: Accumulator<T>> FoldState for WindowFold<T, A> {
         }
     }
 
-    fn push_stats(&mut self, start: i64, stats: &ChunkStats) -> bool {
-        match A::of_stats(stats) {
-            Some(accumulator) => {
-                self.add(start, accumulator);
-                true
-            }
-            None => false,
+    fn takes_stats(&self, stats: &ChunkStats) -> bool {
+        A::of_stats(stats).is_some()
+    }
+
+    fn push_stats(&mut self, start: i64, stats: &ChunkStats) {
+        if let Some(accumulator) = A::of_stats(stats) {
+            self.add(start, accumulator);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::budget::Budget;
 use crate::condition::{RowCondition, SeriesFilter};
 use crate::error::QueryError;
 use crate::fold::columns::{Input, SeriesAt};
-use crate::fold::series::{Filter, RowsOp, fold_series, rows_of_series};
+use crate::fold::series::{Filter, Reach, RowsOp, fold_series, rows_of_series};
 use crate::fold::{FoldKind, FoldState, fold_state};
 use crate::points::Points;
 use crate::window::Window;
@@ -210,7 +210,8 @@ impl SeriesJob<'_> {
             states.push(state);
         }
         let mut borrowed: Vec<&mut Box<dyn FoldState>> = states.iter_mut().collect();
-        fold_series(self.at, input, &self.filter, (&op.window, op.range), &mut borrowed)?;
+        let reach = reach(sharing, &op.window);
+        fold_series(self.at, input, &self.filter, (&op.window, op.range), (&mut borrowed, reach))?;
         for ((i, _), mut state) in sharing.iter().zip(states) {
             self.budget.charge(state.end_series())?;
             if !state.is_empty() {
@@ -234,6 +235,18 @@ impl SeriesJob<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// `last()` over years of points needs one of them.
+fn reach(sharing: &[(usize, FoldKind)], window: &Window) -> Reach {
+    let all = |wanted| window.is_none() && sharing.iter().all(|(_, kind)| *kind == wanted);
+    if all(FoldKind::First) {
+        Reach::First
+    } else if all(FoldKind::Last) {
+        Reach::Last
+    } else {
+        Reach::All
     }
 }
 

@@ -47,20 +47,34 @@ pub(crate) struct Filter<'a> {
     pub(crate) inputs: &'a [Option<Input>],
 }
 
+/// Which points of a series can matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All of them.
+    All,
+    /// The first in the range.
+    First,
+    /// The last in the range.
+    Last,
+}
+
 /// Folds one field of a series into all the states that want it.
 pub(crate) fn fold_series(
     at: SeriesAt<'_>,
     input: Input,
     filter: &Filter<'_>,
     (window, range): (&Window, (i64, i64)),
-    states: &mut [&mut Box<dyn FoldState>],
+    (states, reach): (&mut [&mut Box<dyn FoldState>], Reach),
 ) -> Result<(), QueryError> {
     let scanned = half_open(range);
-    let chunks = at.chunks(input, scanned)?;
+    let mut chunks = at.chunks(input, scanned)?;
     if let SeriesFilter::Rows(expr) = filter.series {
         let column = filtered(at, &chunks, input, (filter, expr), scanned)?;
         push(states, &column.times, &column.values, (window, range));
         return Ok(());
+    }
+    if reach == Reach::Last {
+        chunks.reverse();
     }
     for chunk in &chunks {
         let (first, last) = chunk.bounds();
@@ -68,9 +82,15 @@ pub(crate) fn fold_series(
             let (start, end) = window.bounds(first, range);
             if last < end
                 && let Some(stats) = chunk.stats()
-                && states.iter_mut().all(|s| s.push_stats(start, &stats))
+                && states.iter().all(|s| s.takes_stats(&stats))
             {
-                continue;
+                for state in &mut *states {
+                    state.push_stats(start, &stats);
+                }
+                if reach == Reach::All {
+                    continue;
+                }
+                return Ok(());
             }
         }
         let batch = chunk.decode()?;
@@ -80,6 +100,9 @@ pub(crate) fn fold_series(
         let values = converted.as_ref().unwrap_or(&batch.values);
         for state in &mut *states {
             state.push(Span { times: &batch.times, values, from, to }, window, range);
+        }
+        if reach != Reach::All && from < to {
+            return Ok(());
         }
     }
     Ok(())

@@ -159,7 +159,8 @@ impl<'a> Linker<'a> {
             .collect();
         let dimensions: Arc<[Arc<str>]> = all.into_iter().collect();
         if range.0 > TIME_MIN
-            && let Some(buckets) = window.count(range)
+            // As 1.x counts: the last bucket is that of the time before the end.
+            && let Some(buckets) = window.count((range.0, range.1.saturating_sub(1)))
         {
             self.check_buckets(buckets)?;
         }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod limits;
+mod split;
 mod store;
 
 use answer::{Request, answer, same};

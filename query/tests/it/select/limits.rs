@@ -37,7 +37,7 @@ fn a_quarter_of_a_billion_buckets_is_refused_in_no_time() {
         let query = format!("SELECT mean(value) FROM cpu WHERE {range} GROUP BY time(1s)");
         let error = select(&store, &query, QueryLimits::default()).unwrap_err();
         assert!(matches!(error, QueryError::LimitExceeded(_)), "{error}");
-        assert_eq!(error.to_string(), "max-select-buckets limit exceeded: (259200001/1000000)");
+        assert_eq!(error.to_string(), "max-select-buckets limit exceeded: (259200000/1000000)");
     }
     let nested =
         "SELECT max(m) FROM (SELECT mean(value) AS m FROM cpu GROUP BY time(1ns)) GROUP BY time(1ns)";
