@@ -35,6 +35,11 @@ pub(super) async fn pipelined<S>(
 where
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
 {
+    // openraft waits out its pause after a failure before it hands over the first request. A transport that connects
+    // first would never reach that point while the peer is away, and would try again without any pause.
+    let mut input = input;
+    let Some(first) = input.next().await else { return Ok(stream::empty().boxed()) };
+    let input = stream::once(std::future::ready(first)).chain(input);
     let owed = Owed::default();
     let header = client.header();
     let sent = Arc::clone(&owed);
