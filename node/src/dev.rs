@@ -159,7 +159,8 @@ impl Cluster {
                 if !all_ready && !killed && !restarting {
                     bail!("node {id} ended before it was ready: {how}\n{}", node.spec.log_tail());
                 }
-                node.ready = true; // Nobody waits for it any more.
+                // Nobody waits for one that stays away.
+                node.ready = !restarting;
                 let next =
                     if restarting { "starting it again".to_owned() } else { node.spec.start_command() };
                 say(&format!("node {id} ended: {how}; {next}"));

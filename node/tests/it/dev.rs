@@ -6,18 +6,21 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 const STEADFAST: &str = env!("CARGO_BIN_EXE_steadfast");
 /// Longest time a step may take on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A port p such that everything three nodes need is free. Below the ports Linux gives to outgoing connections.
+/// A port p such that everything three nodes need is free, another one at each call. Below the ports Linux gives to
+/// outgoing connections.
 fn free_http_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let start = 20_000 + (std::process::id() as u16 % 200) * 50;
-    (start..32_000)
-        .step_by(50)
+    let start = 20_000 + (std::process::id() as u16 % 150) * 50;
+    std::iter::repeat_with(|| start + NEXT.fetch_add(50, Ordering::Relaxed))
+        .take(80)
         .find(|base| {
             (0..3).all(|i| [base + 10 * i, base + 10 * i - 3, base + 10 * i + 2].into_iter().all(is_free))
         })
@@ -163,8 +166,7 @@ fn a_cluster_goes_on_with_its_data_and_ends_with_its_parent() {
 fn a_node_is_started_again_when_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    let port = free_http_port() + 25;
-    let port = port.to_string();
+    let port = free_http_port().to_string();
     let arguments = ["--data", path.to_str().unwrap(), "--http-port", &port, "--nodes", "1", "--restart"];
     let mut dev = Dev::start(&arguments);
     dev.wait_for_line("ready: ");
