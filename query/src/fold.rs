@@ -5,6 +5,7 @@
 
 mod accumulate;
 pub(crate) mod columns;
+pub(crate) mod rows;
 pub(crate) mod series;
 
 use crate::points::Points;

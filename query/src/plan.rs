@@ -11,6 +11,7 @@ mod leaves;
 mod level;
 mod link;
 mod sources;
+mod symbols;
 mod types;
 mod validate;
 mod wildcards;

@@ -3,14 +3,13 @@
 use super::columns::added_columns;
 use super::leaves::LeafSpec;
 use super::link::fill_value;
+use super::symbols::Symbols;
 use super::types::{field_type, type_of};
 use super::validate::fail;
 use crate::aggregate::{Pick, Reducer};
-use crate::condition::scalar;
 use crate::error::QueryError;
 use crate::fold::FoldKind;
 use crate::influxql::ast::{self, DataType, Expr, SelectField, VarRef};
-use crate::math;
 use crate::result::Cell;
 use crate::stage::{Aggregate, AggregateKind, Call, FillKind, Leaf, LeafKind, Output, RowLimits};
 use crate::transform::{HoltWinters, Transform};
@@ -59,11 +58,7 @@ impl CallBuilder<'_> {
             items.push(field.expr.clone());
             items.extend(added_columns(&field.expr).into_iter().map(|f| f.expr));
         }
-        let mut symbols = Symbols::default();
-        for item in &items {
-            symbols.collect(item);
-        }
-        symbols.references.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| rank(a).cmp(&rank(b))));
+        let symbols = Symbols::of(&items);
         let mut slots = Vec::new();
         for call in &symbols.calls {
             slots.push(field_type(type_of(&Expr::Call(call.clone()))?));
@@ -285,67 +280,6 @@ enum Kind {
     Integral(i64),
 }
 
-/// Calls and references of a select list, each once.
-#[derive(Default)]
-struct Symbols {
-    calls: Vec<ast::Call>,
-    references: Vec<VarRef>,
-}
-
-impl Symbols {
-    fn collect(&mut self, expr: &Expr) {
-        match expr {
-            Expr::VarRef(reference) => {
-                add(&mut self.references, reference);
-            }
-            Expr::Call(call) if math::Function::by_name(&call.name).is_some() => {
-                for arg in &call.args {
-                    self.collect(arg);
-                }
-            }
-            Expr::Call(call) => {
-                add(&mut self.calls, call);
-            }
-            Expr::Binary(binary) => {
-                self.collect(&binary.lhs);
-                self.collect(&binary.rhs);
-            }
-            Expr::Paren(inner) => self.collect(inner),
-            _ => {}
-        }
-    }
-
-    fn output(&self, expr: &Expr) -> Result<Output, QueryError> {
-        let slot = |found: Option<usize>, base: usize| {
-            found.map_or(Output::Constant(Cell::Null), |i| Output::Slot(base + i))
-        };
-        Ok(match expr {
-            Expr::VarRef(reference) => {
-                slot(self.references.iter().position(|r| r == reference), self.calls.len())
-            }
-            Expr::Call(call) => match math::Function::by_name(&call.name) {
-                Some(function) => {
-                    let args = call.args.iter().map(|a| self.output(a)).collect::<Result<_, _>>()?;
-                    Output::Math(function, args)
-                }
-                None => slot(self.calls.iter().position(|c| c == call), 0),
-            },
-            Expr::Binary(binary) => {
-                let sides = (self.output(&binary.lhs)?, self.output(&binary.rhs)?);
-                Output::Binary(binary.op, Box::new(sides))
-            }
-            Expr::Paren(inner) => self.output(inner)?,
-            literal => Output::Constant(scalar(literal).unwrap_or(Cell::Null)),
-        })
-    }
-}
-
-fn add<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) {
-    if !list.contains(item) {
-        list.push(item.clone());
-    }
-}
-
 /// The type of the column that leads a call; tags are strings, which only subqueries give points of.
 fn driver_type(driver: &VarRef) -> Option<FieldType> {
     if driver.data_type == Some(DataType::Tag) {
@@ -356,20 +290,6 @@ fn driver_type(driver: &VarRef) -> Option<FieldType> {
 
 fn is_selector(name: &str) -> bool {
     matches!(name, "first" | "last" | "min" | "max" | "percentile" | "sample" | "top" | "bottom")
-}
-
-/// Order of references of one name: as 1.x numbers its types.
-fn rank(reference: &VarRef) -> u8 {
-    match reference.data_type {
-        None => 0,
-        Some(DataType::Float) => 1,
-        Some(DataType::Integer) => 2,
-        Some(DataType::String) => 3,
-        Some(DataType::Boolean) => 4,
-        Some(DataType::Tag) => 7,
-        Some(DataType::AnyField) => 8,
-        Some(DataType::Unsigned) => 9,
-    }
 }
 
 /// What empty windows of this function get: count() counts nothing as 0.

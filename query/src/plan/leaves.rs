@@ -6,7 +6,7 @@ use super::types::field_type;
 use crate::condition::{FieldKind, RowCondition};
 use crate::error::QueryError;
 use crate::fold::columns::Input;
-use crate::fold::series::{AuxInput, RowsOp};
+use crate::fold::rows::{AuxInput, RowsOp};
 use crate::fragment::{Fragment, FragmentOp, FragmentOpKind, FragmentWork, ReadWork};
 use crate::influxql::ast::{DataType, Expr, VarRef};
 use crate::stage::{InnerColumn, InnerLeaf, Leaf, LeafKind, SubquerySource};
