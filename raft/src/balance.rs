@@ -135,6 +135,7 @@ mod tests {
             purged: None,
             since_quorum_ack: None,
             since_leader: None,
+            unconfirmed_for: None,
             peers: vec![PeerStatus { node: NodeId(2), lag: Some(lag), since_ack: Some(since_ack) }],
             voters: vec![NodeId(1), NodeId(2), NodeId(3)],
             learners: vec![],

@@ -54,6 +54,8 @@ pub struct Group {
     receiving: Semaphore,
     /// When a leader was last heard.
     heard: Mutex<Option<Instant>>,
+    /// When the first of the latest read index rounds began, if they failed.
+    unconfirmed: Mutex<Option<Instant>>,
     counters: Counters,
 }
 
@@ -86,6 +88,7 @@ impl Group {
             stop: watch::Sender::new(false),
             receiving: Semaphore::new(1),
             heard: Mutex::new(None),
+            unconfirmed: Mutex::new(None),
             counters: Counters::default(),
         });
         tokio::spawn(barrier::serve(Arc::downgrade(&group), waiting));
@@ -109,7 +112,8 @@ impl Group {
 
     /// Whether this node leads the group, as far as it knows.
     pub fn is_leader(&self) -> bool {
-        self.server().state == ServerState::Leader
+        // A Raft that was stopped by an error keeps its last state.
+        self.server().state == ServerState::Leader && self.failure().is_none()
     }
 
     /// Who leads the group, as far as this node knows.
@@ -142,7 +146,7 @@ impl Group {
         self.server().vote
     }
 
-    /// Notes that a leader's append or heartbeat came in.
+    /// Notes that a leader's append or heartbeat was accepted.
     pub(crate) fn heard_from_leader(&self) {
         *self.heard.lock() = Some(Instant::now());
     }

@@ -24,7 +24,7 @@ mod network;
 pub mod peer;
 mod snapshot;
 mod state_machine;
-pub mod type_config;
+mod type_config;
 
 pub use config::Tuning;
 pub use error::{AdminError, BarrierError, PeerError, StartError, SubmitError};

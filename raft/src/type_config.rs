@@ -50,20 +50,18 @@ impl fmt::Display for PeerAddr {
 }
 
 /// (term, node) of a leader.
-pub type LeaderId = openraft::alias::LeaderIdOf<TypeConfig>;
-/// The leader part of a log id.
-pub type CommittedLeaderId = openraft::alias::CommittedLeaderIdOf<TypeConfig>;
+pub(crate) type LeaderId = openraft::alias::LeaderIdOf<TypeConfig>;
 /// (term, node, index) of an entry.
-pub type LogId = openraft::alias::LogIdOf<TypeConfig>;
+pub(crate) type LogId = openraft::alias::LogIdOf<TypeConfig>;
 /// A vote, or a leader's claim.
-pub type Vote = openraft::alias::VoteOf<TypeConfig>;
+pub(crate) type Vote = openraft::alias::VoteOf<TypeConfig>;
 /// One entry of the log.
-pub type Entry = openraft::alias::EntryOf<TypeConfig>;
+pub(crate) type Entry = openraft::alias::EntryOf<TypeConfig>;
 /// What an entry carries.
-pub type Payload = openraft::alias::PayloadOf<TypeConfig>;
+pub(crate) type Payload = openraft::alias::PayloadOf<TypeConfig>;
 /// Voters and learners.
-pub type Membership = openraft::Membership<u64, PeerAddr>;
+pub(crate) type Membership = openraft::Membership<u64, PeerAddr>;
 /// A membership and the log id that set it.
-pub type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
+pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 /// What a snapshot covers.
-pub type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;

@@ -31,7 +31,10 @@ pub(super) async fn serve(group: Weak<Group>, mut waiting: mpsc::Receiver<Waiter
         round.retain(|waiter| !waiter.index.is_closed());
         let Some(deadline) = round.iter().map(|waiter| waiter.deadline).max() else { continue };
         group.counters.barrier_round();
-        if let Some(index) = group.read_index(deadline).await {
+        let begun = Instant::now();
+        let index = group.read_index(deadline).await;
+        group.note_round(begun, index.is_some());
+        if let Some(index) = index {
             for waiter in round.drain(..) {
                 // Whoever gave up needs no answer.
                 waiter.index.send(index).ok();
@@ -68,6 +71,15 @@ impl Group {
         let Ok(index) = answer.await else { return false };
         let mut applied = self.replica.applied.subscribe();
         applied.wait_for(|applied| *applied >= Some(index)).await.is_ok()
+    }
+
+    fn note_round(&self, begun: Instant, confirmed: bool) {
+        let mut unconfirmed = self.unconfirmed.lock();
+        if confirmed {
+            *unconfirmed = None;
+        } else {
+            unconfirmed.get_or_insert(begun);
+        }
     }
 
     /// Asks the leader for a read index until one answers or the deadline passes.

@@ -62,6 +62,8 @@ pub struct GroupStatus {
     pub since_quorum_ack: Option<Duration>,
     /// Others: time since a leader was last heard; `None` if never.
     pub since_leader: Option<Duration>,
+    /// How long no leader could confirm that it has a quorum, as far as reads asked for it here.
+    pub unconfirmed_for: Option<Duration>,
     /// Leader only: the other members.
     pub peers: Vec<PeerStatus>,
     /// Voters, in order of their ids.
@@ -87,7 +89,8 @@ impl GroupStatus {
     /// How old a read without a barrier may be: the time since this node knew that it was up to date.
     pub fn quorum_age(&self) -> Duration {
         let known = if self.role == Role::Leader { self.since_quorum_ack } else { self.since_leader };
-        known.unwrap_or(Duration::MAX)
+        // A leader without a quorum may still be heard, but what it says is not the latest.
+        known.unwrap_or(Duration::MAX).max(self.unconfirmed_for.unwrap_or_default())
     }
 
     pub(crate) fn into_wire(self) -> wire::GroupStatus {
@@ -105,6 +108,7 @@ impl GroupStatus {
             purged: self.purged,
             millis_since_quorum_ack: self.since_quorum_ack.map(millis),
             millis_since_leader: self.since_leader.map(millis),
+            millis_unconfirmed: self.unconfirmed_for.map(millis),
             peers: self.peers.iter().map(|peer| peer.into_wire()).collect(),
             voters: self.voters.iter().map(|node| node.0).collect(),
             learners: self.learners.iter().map(|node| node.0).collect(),
@@ -128,6 +132,7 @@ impl GroupStatus {
             purged: status.purged,
             since_quorum_ack: status.millis_since_quorum_ack.map(Duration::from_millis),
             since_leader: status.millis_since_leader.map(Duration::from_millis),
+            unconfirmed_for: status.millis_unconfirmed.map(Duration::from_millis),
             peers: status.peers.iter().map(PeerStatus::from_wire).collect(),
             voters: nodes(status.voters),
             learners: nodes(status.learners),
@@ -189,6 +194,7 @@ impl Group {
             purged: metrics.purged.map(|log_id| log_id.index),
             since_quorum_ack: metrics.last_quorum_acked.map(|at| at.elapsed()),
             since_leader: self.heard.lock().map(|at| at.elapsed()),
+            unconfirmed_for: self.unconfirmed.lock().map(|at| at.elapsed()),
             peers,
             voters,
             learners: membership.learner_ids().map(NodeId).collect(),
@@ -216,6 +222,7 @@ mod tests {
             purged: None,
             since_quorum_ack: Some(Duration::from_millis(12)),
             since_leader: None,
+            unconfirmed_for: Some(Duration::from_millis(5)),
             peers: vec![PeerStatus { node: NodeId(2), lag: Some(1), since_ack: None }],
             voters: vec![NodeId(1), NodeId(2)],
             learners: vec![NodeId(4)],
@@ -223,5 +230,8 @@ mod tests {
         };
         assert_eq!(GroupStatus::from_wire(status.clone().into_wire()), status);
         assert_eq!(status.quorum_age(), Duration::from_millis(12));
+        let unconfirmed = GroupStatus { unconfirmed_for: Some(Duration::from_secs(9)), ..status.clone() };
+        assert_eq!(unconfirmed.quorum_age(), Duration::from_secs(9));
+        assert_eq!(GroupStatus { role: Role::Follower, ..status }.quorum_age(), Duration::MAX);
     }
 }

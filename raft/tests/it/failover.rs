@@ -1,4 +1,4 @@
-//! A leader dies under load: nobody notices, nothing is lost.
+//! A leader dies or hangs under load: nobody notices, nothing is lost.
 
 use crate::cluster::{Cluster, DATA, in_seconds, point, points, tuning};
 use std::sync::Arc;
@@ -51,4 +51,20 @@ fn a_dying_leader_costs_no_write() {
         }
     }
     cluster.assert_equal_replicas(DATA);
+}
+
+#[test]
+fn a_hanging_leader_holds_nobody_up() {
+    let mut cluster = Cluster::start(1, tuning());
+    let leader = cluster.leader(DATA);
+    let other = (leader + 1) % 3;
+    cluster.write(other, 1, 1);
+    cluster.kill(leader);
+    // In its place somebody who takes connections and never says a word, as a stopped process does.
+    let _mute = std::net::TcpListener::bind(&cluster.nodes[leader].address).unwrap();
+    let started = std::time::Instant::now();
+    cluster.write(other, 2, 2);
+    cluster.barrier(other, DATA);
+    assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
+    assert_eq!(points(&cluster.group(other, DATA)).len(), 2);
 }

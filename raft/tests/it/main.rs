@@ -1,5 +1,7 @@
 //! Behaviour of groups over three nodes in one process, with real logs, stores and sockets.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 mod cluster;
 mod failover;
 mod groups;
