@@ -18,6 +18,9 @@ const CHECKSUM_TIMEOUT: Duration = Duration::from_secs(60);
 /// A replica that lacks more entries than this is not ready: its reads would wait.
 const READY_LAG_MAX: u64 = 1_000;
 
+/// A metric read from `T`: name, help, value.
+type Kind<T> = (&'static str, &'static str, fn(&T) -> u64);
+
 impl NodeCoordinator {
     /// From now on the node is not ready: it is about to stop.
     pub(crate) fn stopping(&self) {
@@ -138,7 +141,7 @@ impl NodeCoordinator {
         gauge("steadfast_group_applied_index", "Last applied entry.", &|s| s.applied);
         gauge("steadfast_group_durable_index", "Last entry in the flushed state.", &|s| s.durable);
         gauge("steadfast_group_purged_index", "Last entry gone from the log.", &|s| s.purged);
-        let kinds: [(&str, &str, fn(&raft::GroupCounters) -> u64); 6] = [
+        let kinds: [Kind<raft::GroupCounters>; 6] = [
             ("steadfast_group_submitted_total", "Commands submitted here.", |c| c.submitted),
             ("steadfast_group_forwarded_total", "Attempts sent to another node.", |c| c.forwarded),
             ("steadfast_group_retried_total", "Attempts after the first.", |c| c.retried),
@@ -157,7 +160,7 @@ impl NodeCoordinator {
 
     fn render_stores(&self, page: &mut Page) {
         let stores: Vec<_> = self.stores().into_iter().map(|(id, s)| (id, s.stats())).collect();
-        let kinds: [(&str, &str, fn(&storage::ShardStats) -> u64); 4] = [
+        let kinds: [Kind<storage::ShardStats>; 4] = [
             ("steadfast_group_series", "Series in the replica.", |s| s.series),
             ("steadfast_group_head_points", "Points not yet in a chunk.", |s| s.head_points),
             ("steadfast_group_head_bytes", "Memory of these.", |s| s.head_bytes),

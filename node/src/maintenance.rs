@@ -2,9 +2,9 @@
 
 use crate::coordinator::NodeCoordinator;
 use crate::identity::Identity;
-use model::catalog::{Catalog, CatalogCommand, NodeInfo};
+use model::catalog::{Catalog, CatalogCommand, NodeInfo, RetentionPolicy};
 use model::{GroupId, NodeId, placement};
-use raft::PeerAddr;
+use raft::{Group, PeerAddr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +35,9 @@ pub(crate) async fn found_groups(node: Arc<NodeCoordinator>, identity: Identity)
                 continue;
             }
             all = false;
-            if preferred(group.id()) || started.elapsed() > PREFERRED_HEAD_START {
-                if let Err(error) = group.initialize(&members).await {
-                    tracing::debug!(group = %group.id(), %error, "not founded yet");
-                }
+            let mine = preferred(group.id()) || started.elapsed() > PREFERRED_HEAD_START;
+            if mine && let Err(error) = group.initialize(&members).await {
+                tracing::debug!(group = %group.id(), %error, "not founded yet");
             }
         }
         if all {
@@ -52,10 +51,7 @@ pub(crate) async fn found_groups(node: Arc<NodeCoordinator>, identity: Identity)
 pub(crate) async fn publish(node: Arc<NodeCoordinator>, identity: Identity, info: NodeInfo) {
     loop {
         let catalog = node.host.catalog();
-        let command = match missing(&catalog, &identity, &info) {
-            Some(command) => command,
-            None => return,
-        };
+        let Some(command) = missing(&catalog, &identity, &info) else { return };
         if let Err(error) = node.change_catalog(&command, Instant::now() + DROP_TIMEOUT).await {
             tracing::debug!(%error, "catalog not told yet");
         }
@@ -91,23 +87,21 @@ pub(crate) async fn enforce_retention(node: Arc<NodeCoordinator>) {
         let policies = catalog.databases.iter().flat_map(|d| d.policies.iter());
         for policy in policies.filter(|p| p.duration_ns > 0) {
             let before_ns = now_ns.saturating_sub(policy.duration_ns);
-            for group in node.host.groups().into_iter().filter(|g| !g.id().is_meta() && g.is_leader()) {
-                let expired = group
-                    .data_store()
-                    .is_some_and(|s| s.first_partition_end(policy.id).is_some_and(|end| end <= before_ns));
-                if !expired {
-                    continue;
-                }
-                let command = raft::command::drop_before(policy.id, before_ns);
-                match group.submit(command, Instant::now() + DROP_TIMEOUT).await {
-                    Ok(_) => {
-                        tracing::info!(group = %group.id(), policy = %policy.name, "expired shard groups dropped")
-                    }
-                    Err(error) => {
-                        tracing::warn!(group = %group.id(), %error, "expired shard groups not dropped")
-                    }
-                }
+            for group in node.host.groups().into_iter().filter(|g| g.is_leader()) {
+                drop_expired(&group, policy, before_ns).await;
             }
         }
+    }
+}
+
+async fn drop_expired(group: &Group, policy: &RetentionPolicy, before_ns: i64) {
+    let Some(store) = group.data_store() else { return };
+    if store.first_partition_end(policy.id).is_none_or(|end| end > before_ns) {
+        return;
+    }
+    let command = raft::command::drop_before(policy.id, before_ns);
+    match group.submit(command, Instant::now() + DROP_TIMEOUT).await {
+        Ok(_) => tracing::info!(group = %group.id(), policy = %policy.name, "dropped expired shard groups"),
+        Err(error) => tracing::warn!(group = %group.id(), %error, "expired shard groups not dropped"),
     }
 }

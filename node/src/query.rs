@@ -129,9 +129,22 @@ fn run(
         let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
         return Ok(StatementResult { series, messages: Vec::new() });
     }
+    if let Statement::DropMeasurement(drop) = &request.statement
+        && knows_nothing_of(catalog, &request.database, &drop.name)?
+    {
+        return Ok(StatementResult::default());
+    }
     let context = ShowContext { catalog, database: &request.database, now_ns };
     let readers: Vec<&dyn GroupReader> = readers.iter().map(|r| &**r).collect();
     query::execute_show(&request.statement, &context, &readers)
+}
+
+/// Whether the database never had the measurement: then DROP MEASUREMENT has nothing to do, and 1.x answers success.
+fn knows_nothing_of(catalog: &Catalog, database: &str, measurement: &str) -> Result<bool, QueryError> {
+    match catalog.database(database) {
+        Some(database) => Ok(!database.fields.measurements.contains_key(measurement)),
+        None => Err(QueryError::Statement(format!("database not found: {database}"))),
+    }
 }
 
 fn respond(mut result: StatementResult, freshness: Freshness) -> StatementResponse {

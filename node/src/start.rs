@@ -11,9 +11,10 @@ use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
 use crate::maintenance;
 use anyhow::Context;
-use api::{ApiConfig, HttpMetrics, ServeLimits};
+use api::{ApiConfig, Coordinator, HttpMetrics, ServeLimits};
 use model::catalog::NodeInfo;
 use model::{Clock, GroupId};
+use raft::peer::PeerControl;
 use raft::{HostConfig, PeerServer, RaftHost, Tuning};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,13 +42,13 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<
     // Elections must not wait behind requests: the groups have threads of their own.
     let raft_runtime =
         tokio::runtime::Builder::new_multi_thread().thread_name("raft").enable_all().build()?;
-    let peers = PeerServer::new(membership.clone());
+    let peers = PeerServer::new(Arc::clone(&membership) as Arc<dyn PeerControl>);
     let peer_task = raft_runtime.spawn(Arc::clone(&peers).serve(listeners.peer));
 
     let late = Arc::new(LateCoordinator::default());
     let metrics = Arc::new(HttpMetrics::default());
     let limits = serve_limits(&config);
-    let admin = api::admin_router(late.clone(), Arc::clone(&metrics));
+    let admin = api::admin_router(Arc::clone(&late) as Arc<dyn Coordinator>, Arc::clone(&metrics));
     // The admin port answers until the very end: probes ask it during the stop, too.
     let (admin_stop, admin_stopped) = watch::channel(false);
     let admin_task = tokio::spawn(api::serve(listeners.admin, admin, limits, when_true(admin_stopped)));
@@ -99,7 +100,7 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
     let upkeep = spawn_upkeep(&parts, &node, identity);
 
     let api_config = api_config(parts.config, parts.metrics);
-    let router = api::influx_router(node.clone(), api_config);
+    let router = api::influx_router(Arc::clone(&node) as Arc<dyn Coordinator>, api_config);
     tracing::info!(address = %parts.http.local_addr()?, "serving the InfluxDB API");
     let server = api::serve(parts.http, router, serve_limits(parts.config), when_true(stop));
     server.await;
@@ -140,7 +141,7 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
     };
     let groups: Vec<GroupId> = (0..=identity.record.groups).map(GroupId).collect();
     let starting = parts.raft.spawn(async move { RaftHost::start(config, log, shared, groups).await });
-    Ok(starting.await?.context("groups")?)
+    starting.await?.context("groups")
 }
 
 /// The loops beside the requests.
@@ -223,7 +224,6 @@ fn request_limits(config: &Config) -> RequestLimits {
             memory_bytes: config.query.memory_per_query.bytes(),
             buckets_max: config.query.max_buckets,
             series_max: config.query.max_series,
-            ..query::QueryLimits::default()
         },
     }
 }

@@ -162,10 +162,11 @@ fn an_empty_body_is_fine() {
 
 #[test]
 fn a_large_body_is_cut_into_commands_below_the_limit() {
-    let body: String = (0..60_000).map(|i| format!("m,host=h{i} v={i}.5 {i}\n")).collect();
+    let lines: Vec<String> = (0..200_000).map(|i| format!("m,host=h{i} v={i}.5 {i}")).collect();
+    let body = lines.join("\n");
     let prepared = ready(run(&catalog(0), &request(&body), &[]));
     assert!(prepared.commands.len() > 4);
     assert!(prepared.commands.iter().all(|(_, c)| c.len() < COMMAND_BYTES_MAX));
     let total: usize = prepared.commands.iter().map(|(_, c)| rows(c).len()).sum();
-    assert_eq!(total, 60_000);
+    assert_eq!(total, 200_000);
 }
