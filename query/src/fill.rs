@@ -40,7 +40,8 @@ pub(crate) fn fill(
         // Nothing to fill.
         return Ok(points);
     }
-    budget.charge(buckets as usize * (BYTES_PER_POINT + points.width * size_of::<Cell>()))?;
+    let bytes = (buckets as usize).saturating_mul(BYTES_PER_POINT + points.width * size_of::<Cell>());
+    budget.charge(bytes)?;
     let filler = Filler { points, kind, window, ascending };
     Ok(filler.run(begin, end))
 }

@@ -6,6 +6,7 @@
 mod accumulate;
 pub(crate) mod columns;
 pub(crate) mod rows;
+mod segments;
 pub(crate) mod series;
 
 use crate::points::Points;

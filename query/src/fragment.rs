@@ -225,11 +225,11 @@ impl SeriesJob<'_> {
     fn rows(&mut self) -> Result<(), QueryError> {
         for (i, op) in self.work.ops.iter().enumerate() {
             let FragmentOpKind::Rows(rows) = &op.kind else { continue };
-            let points = rows_of_series(self.at, self.series, rows, &self.filter, (&op.window, op.range))?;
+            let place = (&op.window, op.range, self.budget);
+            let points = rows_of_series(self.at, self.series, rows, &self.filter, place)?;
             if points.is_empty() {
                 continue;
             }
-            self.budget.charge(points.bytes())?;
             let entry = self.partial.ops[i].entry(group_key(self.series, &op.dimensions));
             if let OpState::Rows(series) = entry.or_insert_with(|| OpState::Rows(Vec::new())) {
                 series.push((Arc::clone(&self.series.tags), points));

@@ -1,8 +1,10 @@
 //! The rows of one series: a leading field or all of them, auxiliary columns beside it, filtered, limited.
 
 use super::columns::{Column, ColumnCursor, Input, SeriesAt, cells};
+use super::segments::{Pace, segments};
 use super::series::{Filter, TestedColumns, half_open};
 use crate::aggregate::{Pick, pick_in_windows};
+use crate::budget::Budget;
 use crate::condition::{RowExpr, SeriesFilter};
 use crate::error::QueryError;
 use crate::points::Points;
@@ -38,21 +40,31 @@ pub(crate) struct RowsOp {
     pub(crate) pick: Option<Pick>,
 }
 
-/// The rows of a series, times rising.
+/// The rows of a series, times rising. Memory is charged piece by piece.
 pub(crate) fn rows_of_series(
     at: SeriesAt<'_>,
     series: &SeriesRef,
     op: &RowsOp,
     filter: &Filter<'_>,
-    (window, range): (&Window, (i64, i64)),
+    (window, range, budget): (&Window, (i64, i64), &Budget),
 ) -> Result<Points, QueryError> {
     let scanned = half_open(range);
     let leads = op.leading_inputs();
     let chunks = leads.iter().map(|input| at.chunks(*input, scanned)).collect::<Result<Vec<_>, _>>()?;
+    let pace = match (op.limit, op.ascending) {
+        (None, _) => Pace::Steady,
+        (Some(_), true) => Pace::GrowingFromStart,
+        (Some(_), false) => Pace::GrowingFromEnd,
+    };
     let mut parts = Vec::new();
     let mut rows = 0;
-    for segment in segments(&chunks, scanned, op) {
-        let part = rows_of_segment(at, series, op, filter, (&chunks, segment))?;
+    for segment in segments(&chunks, scanned, pace) {
+        budget.check()?;
+        let mut part = rows_of_segment(at, series, op, filter, (&chunks, segment))?;
+        if let Some(pick) = op.pick {
+            part = pick_in_windows(pick, part, window, range);
+        }
+        budget.charge(part.bytes())?;
         rows += part.len();
         parts.push(part);
         if op.limit.is_some_and(|limit| rows >= limit) {
@@ -71,6 +83,7 @@ pub(crate) fn rows_of_series(
         points.keep(&kept);
     }
     if let Some(pick) = op.pick {
+        // A window may lie in two pieces.
         points = pick_in_windows(pick, points, window, range);
     }
     Ok(points)
@@ -91,36 +104,6 @@ impl RowsOp {
                 .collect(),
         }
     }
-}
-
-/// The range in pieces to read one after the other: one piece, or with a limit pieces that grow chunk by chunk from
-/// the end where the limit counts, so that a LIMIT 10 over years decodes one chunk.
-fn segments(chunks: &[Vec<Box<dyn Chunk>>], range: TimeRange, op: &RowsOp) -> Vec<TimeRange> {
-    if op.limit.is_none() {
-        return vec![range];
-    }
-    let mut ends: Vec<i64> =
-        chunks.iter().flatten().map(|c| c.bounds().1.saturating_add(1)).filter(|e| *e < range.end).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    if !op.ascending {
-        ends.reverse();
-    }
-    let mut segments = Vec::new();
-    let (mut edge, mut step, mut i) = (if op.ascending { range.start } else { range.end }, 1, 0);
-    while i < ends.len() {
-        let next = ends[i];
-        segments.push(if op.ascending { TimeRange::new(edge, next) } else { TimeRange::new(next, edge) });
-        edge = next;
-        i += step;
-        step *= 2;
-    }
-    segments.push(if op.ascending {
-        TimeRange::new(edge, range.end)
-    } else {
-        TimeRange::new(range.start, edge)
-    });
-    segments
 }
 
 fn rows_of_segment(

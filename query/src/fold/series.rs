@@ -1,6 +1,7 @@
 //! One field of one series folded, with or without a row filter: what a fragment does for aggregates.
 
 use super::columns::{Column, ColumnCursor, Input, SeriesAt, converted};
+use super::segments::{Pace, segments};
 use super::{FoldState, Span};
 use crate::condition::{RowExpr, SeriesFilter};
 use crate::error::QueryError;
@@ -40,8 +41,11 @@ pub(crate) fn fold_series(
     let scanned = half_open(range);
     let mut chunks = at.chunks(input, scanned)?;
     if let SeriesFilter::Rows(expr) = filter.series {
-        let column = filtered(at, &chunks, input, (filter, expr), scanned)?;
-        push(states, &column.times, &column.values, (window, range));
+        let chunks = [chunks];
+        for segment in segments(&chunks, scanned, Pace::Steady) {
+            let column = filtered(at, &chunks[0], input, (filter, expr), segment)?;
+            push(states, &column.times, &column.values, (window, range));
+        }
         return Ok(());
     }
     if reach == Reach::Last {

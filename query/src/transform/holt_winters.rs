@@ -54,8 +54,9 @@ impl HoltWinters {
         if count <= 0 {
             return Ok(out);
         }
-        budget.check_buckets(count as u64)?;
-        budget.charge((count as usize + self.horizon) * 64)?;
+        let total = (count as u64).saturating_add(self.horizon as u64);
+        budget.check_buckets(total)?;
+        budget.charge(usize::try_from(total.saturating_mul(64)).unwrap_or(usize::MAX))?;
         let history = self.evenly_spaced(&seen);
         let model = Model { history: &history, season: if self.season < 2 { 0 } else { self.season } };
         let best = model.fit(budget)?;

@@ -97,3 +97,35 @@ fn a_cancelled_query_ends() {
     let error = query::execute_select(&plan, &InOrder(&store, &late), &late).unwrap_err();
     assert_eq!(error.to_string(), "query-timeout limit exceeded");
 }
+
+#[test]
+fn absurd_numbers_do_no_harm() {
+    let store = store(2, 20);
+    let max = i64::MAX;
+    for query in [
+        format!(
+            "SELECT holt_winters(mean(value), {max}, 4) FROM cpu WHERE time > now() - 1h GROUP BY time(1m)"
+        ),
+        format!(
+            "SELECT holt_winters(mean(value), 1, {max}) FROM cpu WHERE time > now() - 1h GROUP BY time(1m)"
+        ),
+        format!("SELECT moving_average(value, {max}) FROM cpu"),
+        format!("SELECT top(value, {max}) FROM cpu"),
+        format!("SELECT sample(value, {max}) FROM cpu"),
+        format!("SELECT percentile(value, {max}) FROM cpu"),
+        format!("SELECT derivative(value, {max}ns) FROM cpu"),
+        format!("SELECT mean(value) FROM cpu GROUP BY time({max}ns)"),
+        format!("SELECT mean(value) FROM cpu GROUP BY time({max}ns, -{max}ns) fill(0)"),
+        format!("SELECT mean(value) FROM cpu WHERE time > {max} GROUP BY time(1m)"),
+        format!("SELECT mean(value) FROM cpu WHERE time > -{max} AND time < {max} GROUP BY time(1000w)"),
+        format!("SELECT value FROM cpu LIMIT {max} OFFSET {max}"),
+        format!("SELECT value FROM cpu GROUP BY host SLIMIT {max} SOFFSET {max}"),
+        format!("SELECT value FROM cpu WHERE time < -{max} - 1h"),
+        format!("SELECT mean(value) FROM cpu WHERE time > -{max} GROUP BY time(1w) tz('Asia/Kolkata')"),
+    ] {
+        match select(&store, &query, QueryLimits::default()) {
+            Ok(_) | Err(QueryError::LimitExceeded(_) | QueryError::Statement(_)) => {}
+            Err(other) => panic!("{query}: {other}"),
+        }
+    }
+}
