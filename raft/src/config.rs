@@ -11,7 +11,7 @@ pub struct Tuning {
     pub heartbeat: Duration,
     /// Shortest silence after which a follower asks for an election. Default 1.5 s, at least 4 heartbeats.
     pub election_min: Duration,
-    /// Longest such silence, and how long a leader holds its lease. Default 3 s.
+    /// Longest such silence; half of it is the lease of a leader. Default 3 s.
     pub election_max: Duration,
     /// How long to wait for a connection to a peer. Default 500 ms.
     pub connect_timeout: Duration,
@@ -69,13 +69,18 @@ impl Tuning {
     ///
     /// [`StartError::Config`] when the times contradict each other.
     pub(crate) fn openraft(&self, cluster: &str) -> Result<openraft::Config, StartError> {
+        // A follower first waits out the lease of the leader it heard last, which is as long as openraft's longest
+        // election timeout, and only then its own timeout: the silence is the sum of both.
+        let lease = self.election_max / 2;
+        let own_wait =
+            self.election_min.saturating_sub(lease).max(self.election_min * 3 / 5).min(lease * 4 / 5);
         let config = openraft::Config {
             cluster_name: cluster.to_owned(),
             heartbeat_interval: millis(self.heartbeat),
             // A replication answer is as good as a heartbeat, so a busy group sends few of them.
             heartbeat_min_interval: Some(millis(self.heartbeat) * 4 / 5),
-            election_timeout_min: millis(self.election_min),
-            election_timeout_max: millis(self.election_max),
+            election_timeout_min: millis(own_wait),
+            election_timeout_max: millis(lease),
             install_snapshot_timeout: millis(self.snapshot_timeout),
             // The log reader caps an append by bytes; this caps the number of tiny entries.
             max_payload_entries: 1_024,
@@ -113,6 +118,17 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         Tuning::default().openraft("c").unwrap();
+    }
+
+    #[test]
+    fn a_follower_stands_for_election_within_the_configured_silence() {
+        let tuning = Tuning::default();
+        let config = tuning.openraft("c").unwrap();
+        let (lease, min, max) =
+            (config.election_timeout_max, config.election_timeout_min, config.election_timeout_max);
+        assert!(lease + min >= millis(tuning.election_min));
+        assert!(lease + max <= millis(tuning.election_max));
+        assert!(max - min >= 300, "two followers must rarely stand at once");
     }
 
     #[test]
