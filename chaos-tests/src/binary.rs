@@ -18,7 +18,7 @@ pub fn steadfast() -> PathBuf {
         own.ancestors().skip(1).take(2).map(|directory| directory.join("steadfast")).find(|p| p.is_file());
     found.unwrap_or_else(|| {
         panic!(
-            "no steadfast binary beside {}; build it first: cargo build --release -p node (or set {BINARY_VARIABLE})",
+            "no steadfast binary beside {}; build it first: cargo build --release --workspace (or set {BINARY_VARIABLE})",
             own.parent().unwrap_or(Path::new(".")).display()
         )
     })

@@ -44,6 +44,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
+// Invalid UTF-8 in a measurement's name is not among these: it makes influxd 1.6 forget the types of all fields.
 fn line_cases() -> Vec<Case> {
     let mut all = vec![
         write("good", "good,t=a v=1 1\ngood,t=b v=2 2"),
@@ -57,7 +58,6 @@ fn line_cases() -> Vec<Case> {
         write("carriage returns", "crlf v=1 1\r\ncrlf v=2 2\r\n"),
         write("invalid UTF-8 in a tag", b"utf8,t=\xff\xfe v=1 1\nutf8,t=ok v=1 1".to_vec()),
         write("invalid UTF-8 in a string", b"utf8 s=\"\xc3\x28\" 3".to_vec()),
-        write("invalid UTF-8 in a measurement", b"ut\xf0\x28f v=1 1".to_vec()),
         write("null bytes", b"nul,t=a\x00b v=1 1".to_vec()),
         write("string with newline", "text s=\"two\nlines\" 1\ntext s=\"q\\\"q\" 2"),
         write("string never closed", "text s=\"open 3\ntext s=\"y\" 4"),

@@ -38,6 +38,8 @@ fn bad_clients_harm_nobody() {
     let created = cluster.client(0).query("", "CREATE DATABASE d").unwrap();
     assert_eq!(created.status, 200);
 
+    let strange = cluster.client(2).write("d", b"ut\xf0\x28f v=1 1\ngood,case=utf8 v=1 1").unwrap();
+    assert!(matches!(strange.status, 204 | 400), "{}", strange.text());
     aborted_bodies(&cluster);
     assert_served(&cluster, "aborted");
     garbage(&cluster);
@@ -50,8 +52,12 @@ fn bad_clients_harm_nobody() {
     drop(idle);
 
     let mut client = cluster.client(1);
-    let answer =
-        client.query("d", "SELECT count(v) FROM good; SELECT * FROM slow; SELECT * FROM aborted").unwrap();
+    let answer = client
+        .query(
+            "d",
+            "SELECT count(v) FROM good WHERE \"case\" != 'utf8'; SELECT * FROM slow; SELECT * FROM aborted",
+        )
+        .unwrap();
     let json = answer.json();
     assert_eq!(json["results"][0]["series"][0]["values"][0][1], 15, "five cases at three nodes: {json}");
     assert_eq!(json["results"][1]["series"][0]["values"].as_array().map(Vec::len), Some(2), "{json}");
