@@ -12,13 +12,13 @@
 
 mod applied;
 mod balance;
-pub mod codec;
+mod codec;
 pub mod command;
 mod config;
 mod error;
 mod group;
 mod host;
-pub mod log_store;
+mod log_store;
 mod metrics;
 mod network;
 pub mod peer;

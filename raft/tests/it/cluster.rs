@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::log::LogDb;
+use storage::log::{LogDb, LogOptions, SyncFaults};
 use storage::{Shared, StorageConfig};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -60,6 +60,7 @@ pub(crate) struct Node {
 }
 
 struct Running {
+    faults: SyncFaults,
     runtime: Runtime,
     host: Arc<RaftHost>,
     server: Arc<PeerServer>,
@@ -111,8 +112,10 @@ impl Cluster {
         let config =
             HostConfig { node: node.id, cluster: CLUSTER.into(), dir: node.dir.join("groups"), tuning };
         let (dir, address) = (node.dir.clone(), node.address.clone());
+        let faults = SyncFaults::default();
+        let options = LogOptions { faults: faults.clone(), ..LogOptions::default() };
         let (host, server) = runtime.block_on(async move {
-            let log = LogDb::open(&dir.join("raftlog")).unwrap();
+            let log = LogDb::open_with(&dir.join("raftlog"), options).unwrap();
             let shared = Shared::new(&StorageConfig::default()).unwrap();
             let listener = tokio::net::TcpListener::bind(&address).await.unwrap();
             let server = PeerServer::new(Arc::new(Silent));
@@ -122,7 +125,7 @@ impl Cluster {
             server.attach(&host);
             (host, server)
         });
-        node.running = Some(Running { runtime, host, server });
+        node.running = Some(Running { faults, runtime, host, server });
     }
 
     /// Stops a node as a crash would.
@@ -137,6 +140,11 @@ impl Cluster {
         let running = self.nodes[place].running.take().unwrap();
         running.runtime.block_on(running.host.shutdown());
         running.end();
+    }
+
+    /// The disk under a node's log.
+    pub(crate) fn log_faults(&self, place: usize) -> SyncFaults {
+        self.nodes[place].running.as_ref().unwrap().faults.clone()
     }
 
     pub(crate) fn host(&self, place: usize) -> Arc<RaftHost> {

@@ -1,6 +1,7 @@
 //! A leader dies or hangs under load: nobody notices, nothing is lost.
 
-use crate::cluster::{Cluster, DATA, in_seconds, point, points, tuning};
+use crate::cluster::{Cluster, DATA, eventually, in_seconds, point, points, tuning};
+use raft::Role;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -67,4 +68,27 @@ fn a_hanging_leader_holds_nobody_up() {
     cluster.barrier(other, DATA);
     assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
     assert_eq!(points(&cluster.group(other, DATA)).len(), 2);
+}
+
+#[test]
+fn a_node_whose_disk_failed_says_so_and_still_forwards() {
+    let mut cluster = Cluster::start(1, tuning());
+    let leader = cluster.leader(DATA);
+    let other = (leader + 1) % 3;
+    cluster.write(leader, 1, 1);
+    cluster.log_faults(leader).fail_after(0);
+    // It fails while it leads; whoever is asked, the group goes on without it.
+    cluster.write(other, 2, 2);
+    let failed = cluster.group(leader, DATA);
+    let status = eventually("the failure", || Some(failed.status()).filter(|s| s.failure.is_some()));
+    assert_eq!(status.role, Role::Stopped);
+    assert!(!failed.is_leader());
+    cluster.write(leader, 3, 3);
+    drop(failed);
+    cluster.kill(leader);
+    cluster.start_node(leader);
+    cluster.barrier(leader, DATA);
+    let all: Vec<i64> = points(&cluster.group(leader, DATA)).into_keys().collect();
+    assert_eq!(all, [1, 2, 3]);
+    cluster.assert_equal_replicas(DATA);
 }
