@@ -20,7 +20,7 @@ demo: ## A three-node cluster on this machine, fed with recorded and simulated H
 # The chaos tests start the binary as an operator does, so it is built before they are.
 test: ## All tests, those with real processes under faults included.
 	scripts/install-deps.sh --for test
-	cargo build --release --package node
+	cargo build --release --workspace
 	cargo test --release --workspace
 
 check: ## Format and lints, as .ci/run does.
@@ -30,14 +30,14 @@ check: ## Format and lints, as .ci/run does.
 
 bench: ## Measure against a real influxd on this machine; prints a table.
 	scripts/install-deps.sh --for test
-	cargo build --release --package node
+	cargo build --release --workspace
 	scripts/bench.py --steadfast $(TARGET_DIR)/release/steadfast
 
 # make chaos SECONDS_OF_CHAOS=3600 SEED=7
 chaos: ## Ten minutes of kills, hangs and restarts under load, in an order that a seed repeats.
 	scripts/install-deps.sh --for test
-	cargo build --release --package node
-	cargo run --release --package chaos-tests --bin soak -- --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED))
+	cargo build --release --workspace
+	$(TARGET_DIR)/release/soak --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove everything that was built. RocksDB takes long to compile again.
 	cargo clean

@@ -13,7 +13,7 @@ steadfast="${CARGO_TARGET_DIR:-target}/release/steadfast"
 
 scripts/install-deps.sh --for demo
 echo "building (the first build compiles RocksDB: 10 to 20 minutes on two cores)"
-cargo build --release --package node
+cargo build --release --workspace
 
 work="$(mktemp -d -t steadfast-demo-XXXXXX)"
 dev_pid=""
@@ -56,7 +56,7 @@ recordings="$(printf '%s,' testdata/heapster/*.http.gz)"
 ask() {
   local db="$1" query="$2" from="$3"
   echo
-  echo "curl -G http://$from/query --data-urlencode db=$db --data-urlencode 'q=$query'"
+  echo "curl -G http://$from/query --data-urlencode db=$db --data-urlencode \"q=${query//\"/\\\"}\""
   curl -sS --max-time 60 -G "http://$from/query" --data-urlencode "db=$db" --data-urlencode epoch=s \
     --data-urlencode "q=$query" | cut -c 1-600
 }
@@ -69,8 +69,8 @@ ask k8s "SELECT mean(value) FROM \"memory/usage\" WHERE type = 'ns' AND time > n
 ask k8s_fields "SELECT last(message) FROM events WHERE type = 'Warning' GROUP BY reason" "${http[0]}"
 
 echo
-echo "going on with a simulated Heapster, one scrape every 10 s; its progress:"
-"$steadfast" load --url "$urls" --cluster-name sim >"$work/load.out" 2>"$work/load.err" &
+echo "going on with a simulated Heapster, one scrape every 2 s; its progress:"
+"$steadfast" load --url "$urls" --cluster-name sim --interval 2s >"$work/load.out" 2>"$work/load.err" &
 load_pid=$!
 
 cat <<EOF

@@ -1,3 +1,5 @@
+//! Bodies, numbers and times as the encoders must write them, byte for byte.
+
 use super::pieces::Cut;
 use super::*;
 use expect_test::{Expect, expect};

@@ -1,3 +1,5 @@
+//! Line protocol against what InfluxDB 1.x makes of it: points, errors and their order.
+
 use super::*;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

@@ -129,8 +129,9 @@ options! {
     [log] LogConfig {
         /// `human` for people, `json` for collectors.
         format: LogFormat = "human";
-        /// A level (error, warn, info, debug, trace) or directives such as `info,raft=debug`. More is slower.
-        level: String = "info";
+        /// A level (error, warn, info, debug, trace) or directives such as `info,raft=debug`. More is slower, and openraft at
+        /// `info` is talkative.
+        level: String = "info,openraft=warn";
     }
 
     /// How the groups agree.

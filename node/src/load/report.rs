@@ -179,6 +179,7 @@ impl Summary {
         self.values.insert("verified".to_owned(), json!(verification.is_good()));
         self.values.insert("verified_points".to_owned(), json!(verification.points));
         self.values.insert("differences".to_owned(), json!(verification.differences));
+        self.values.insert("unreachable".to_owned(), json!(verification.unreachable));
     }
 
     /// Whether nothing was refused and nothing is missing.

@@ -6,7 +6,7 @@ use super::metrics::measurements;
 use super::report::Report;
 use super::sender::form_encoded;
 use crate::cli::LoadArgs;
-use crate::http_client::Connection;
+use crate::http_client::{ClientError, Connection};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -20,43 +20,53 @@ const STATEMENTS: usize = 10;
 /// What the servers hold.
 #[derive(Debug)]
 pub(super) struct Verification {
+    answered: bool,
     /// Points that were acknowledged and must be there, on each server.
     pub(super) points: u64,
     /// What is wrong, one line each.
     pub(super) differences: Vec<String>,
+    /// Servers that could not be asked: dead ones are no difference, but somebody must have answered.
+    pub(super) unreachable: Vec<String>,
 }
 
 impl Verification {
     pub(super) fn is_good(&self) -> bool {
-        self.differences.is_empty()
+        self.differences.is_empty() && self.answered
     }
 }
 
 /// Counts everywhere. A batch that was given up may have been stored all the same; a run with such batches is bad anyway.
 pub(super) async fn check(args: &LoadArgs, run: &Run, report: &Report) -> Verification {
     let expected: Vec<(&str, u64)> = measurements().into_iter().zip(report.acked_by_measurement()).collect();
-    let mut differences = Vec::new();
-    for url in &args.url {
+    let (mut differences, mut unreachable) = (Vec::new(), Vec::new());
+    'servers: for url in &args.url {
         let mut connection = Connection::new(url);
         for part in expected.chunks(STATEMENTS) {
-            match count(&mut connection, args, run, part).await {
-                Ok(found) => {
-                    for ((name, expected), found) in part.iter().zip(found) {
-                        if found != *expected {
-                            differences.push(format!("{url} {name}: {expected} acknowledged, {found} found"));
-                        }
-                    }
+            let found = match count(&mut connection, args, run, part).await {
+                Ok(found) => found,
+                Err(error) if error.is::<ClientError>() => {
+                    unreachable.push(format!("{error:#}"));
+                    continue 'servers;
                 }
-                Err(error) => differences.push(format!("{url}: {error:#}")),
+                Err(error) => {
+                    differences.push(format!("{url}: {error:#}"));
+                    continue;
+                }
+            };
+            for ((name, expected), found) in part.iter().zip(found) {
+                if found != *expected {
+                    differences.push(format!("{url} {name}: {expected} acknowledged, {found} found"));
+                }
             }
         }
     }
+    let answered = unreachable.len() < args.url.len();
     if differences.len() > DIFFERENCES_MAX {
         let more = differences.len() - DIFFERENCES_MAX;
         differences.truncate(DIFFERENCES_MAX);
         differences.push(format!("and {more} more"));
     }
-    Verification { points: expected.iter().map(|(_, count)| count).sum(), differences }
+    Verification { points: expected.iter().map(|(_, count)| count).sum(), answered, differences, unreachable }
 }
 
 async fn count(
