@@ -4,23 +4,15 @@ use crate::coordinator::NodeCoordinator;
 use crate::scatter::LocalScatter;
 use api::coordinator::{ExecuteError, ExecuteRequest, StatementResponse};
 use futures::future::join_all;
-use model::GroupId;
 use model::catalog::Catalog;
 use model::scan::GroupReader;
 use query::influxql::ast::Statement;
-use query::result::{Message, Series, StatementResult};
+use query::result::{Series, StatementResult};
 use query::{Budget, PlanContext, QueryError, ShowContext};
 use raft::BarrierError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How fresh the local replicas are for one statement.
-#[derive(Debug, Default)]
-struct Freshness {
-    stale: Option<Duration>,
-    stale_groups: Vec<GroupId>,
-}
 
 impl NodeCoordinator {
     /// Runs one statement; see [`api::Coordinator::execute`].
@@ -52,7 +44,7 @@ impl NodeCoordinator {
             return Err(ExecuteError::LimitExceeded("query-timeout limit exceeded".to_owned()));
         };
         let _slot = slot.map_err(unavailable)?;
-        let freshness = self.read_barriers(deadline).await?;
+        let stale = self.read_barriers(deadline).await?;
         let budget = Arc::new(Budget::new(&self.limits.query, deadline.into_std()));
         let cancel = CancelOnDrop(Arc::clone(&budget));
         let work = self.statement_work(request, budget);
@@ -61,7 +53,7 @@ impl NodeCoordinator {
             Err(panic) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),
         };
         drop(cancel);
-        Ok(respond(result, freshness))
+        Ok(StatementResponse { result, stale, missing_groups: Vec::new() })
     }
 
     /// The blocking part, with all it needs moved in.
@@ -76,14 +68,15 @@ impl NodeCoordinator {
         move || run(&request, &catalog, readers, &budget, (limits, now_ns))
     }
 
-    /// Waits until the local replica of every group has all that was acknowledged before now.
-    async fn read_barriers(&self, deadline: Instant) -> Result<Freshness, ExecuteError> {
+    /// Waits until the local replica of every group has all that was acknowledged before now. Answers how old a group's
+    /// data may be that has no quorum and is read all the same.
+    async fn read_barriers(&self, deadline: Instant) -> Result<Option<Duration>, ExecuteError> {
         let barrier_deadline = deadline.min(Instant::now() + self.limits.barrier_timeout);
         let waits = self.host.groups().into_iter().map(|group| async move {
             let outcome = group.read_barrier(barrier_deadline).await;
             (group, outcome)
         });
-        let mut freshness = Freshness::default();
+        let mut stale: Option<Duration> = None;
         for (group, outcome) in join_all(waits).await {
             match outcome {
                 Ok(()) => {}
@@ -95,13 +88,11 @@ impl NodeCoordinator {
                 }
                 Err(error) => {
                     tracing::warn!(group = %group.id(), %error, "reading without a quorum");
-                    let age = group.status().quorum_age();
-                    freshness.stale = freshness.stale.max(Some(age));
-                    freshness.stale_groups.push(group.id());
+                    stale = stale.max(Some(group.status().quorum_age()));
                 }
             }
         }
-        Ok(freshness)
+        Ok(stale)
     }
 }
 
@@ -145,21 +136,6 @@ fn knows_nothing_of(catalog: &Catalog, database: &str, measurement: &str) -> Res
         Some(database) => Ok(!database.fields.measurements.contains_key(measurement)),
         None => Err(QueryError::Statement(format!("database not found: {database}"))),
     }
-}
-
-fn respond(mut result: StatementResult, freshness: Freshness) -> StatementResponse {
-    if let Some(age) = freshness.stale {
-        let groups: Vec<String> = freshness.stale_groups.iter().map(ToString::to_string).collect();
-        result.messages.push(Message {
-            level: "warning",
-            text: format!(
-                "stale read: no quorum in groups {}; data may miss the last {} ms",
-                groups.join(", "),
-                age.as_millis()
-            ),
-        });
-    }
-    StatementResponse { result, stale: freshness.stale, missing_groups: Vec::new() }
 }
 
 fn execute_error(error: QueryError) -> ExecuteError {

@@ -94,7 +94,7 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
     parts.peers.attach(&host);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let limits = request_limits(parts.config);
-    let slots = parts.config.query.max_concurrent;
+    let slots = query_slots(parts.config);
     let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, limits, slots));
     parts.late.set(Arc::clone(&node));
     let upkeep = spawn_upkeep(&parts, &node, identity);
@@ -102,11 +102,9 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
     let api_config = api_config(parts.config, parts.metrics);
     let router = api::influx_router(Arc::clone(&node) as Arc<dyn Coordinator>, api_config);
     tracing::info!(address = %parts.http.local_addr()?, "serving the InfluxDB API");
-    let server = api::serve(parts.http, router, serve_limits(parts.config), when_true(stop));
-    server.await;
+    let stepping_down = step_down(stop, Arc::clone(&node), Arc::clone(&host), parts.raft.clone());
+    api::serve(parts.http, router, serve_limits(parts.config), Box::pin(stepping_down)).await;
 
-    tracing::info!("handing over leadership");
-    node.stopping();
     for task in upkeep {
         task.abort();
     }
@@ -115,6 +113,21 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
     parts.raft.spawn(async move { host.shutdown().await }).await.context("stopping the groups")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits for the stop, then hands leadership over while requests are still answered: nobody waits for an election.
+async fn step_down(
+    stop: watch::Receiver<bool>,
+    node: Arc<NodeCoordinator>,
+    host: Arc<RaftHost>,
+    raft: tokio::runtime::Handle,
+) {
+    when_true(stop).await;
+    tracing::info!("handing over leadership");
+    node.stopping();
+    if let Err(error) = raft.spawn(async move { host.hand_over().await }).await {
+        tracing::error!(%error, "handing over leadership panicked");
+    }
 }
 
 /// Founds the cluster, or waits for it to be founded.
@@ -226,6 +239,14 @@ fn request_limits(config: &Config) -> RequestLimits {
             series_max: config.query.max_series,
         },
     }
+}
+
+/// Statements that may run at once: as configured, and never so many that all of them together could hold more than the
+/// memory for queries.
+fn query_slots(config: &Config) -> usize {
+    let query = &config.query;
+    let by_memory = query.memory_total.bytes() / query.memory_per_query.bytes().max(1);
+    query.max_concurrent.min(by_memory as usize).max(1)
 }
 
 fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {

@@ -181,12 +181,18 @@ impl RaftHost {
         *self.stopping.borrow()
     }
 
+    /// Hands every group that this node leads to a voter that is fit to lead, all at the same time. Takes a few seconds
+    /// at most; what finds no taker stays. Requests go on meanwhile.
+    pub async fn hand_over(&self) {
+        let limit = self.pool.tuning.transfer_timeout;
+        join_all(self.groups.values().map(|group| give_away(group, limit))).await;
+    }
+
     /// Hands the led groups to others, stops all groups and flushes their states. Takes a few seconds at most, and
     /// the flush.
     pub async fn shutdown(&self) {
         self.stop_tasks();
-        let limit = self.pool.tuning.transfer_timeout;
-        join_all(self.groups.values().map(|group| give_away(group, limit))).await;
+        self.hand_over().await;
         self.stop_groups().await;
         let flushes = self.groups.values().map(|group| {
             let replica = Arc::clone(group.replica());

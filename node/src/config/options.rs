@@ -178,7 +178,8 @@ options! {
         timeout: Duration = "30s" in "100ms" ..= "1h";
         /// Bytes of memory one query may hold.
         memory_per_query: ByteSize = "256MiB" in "1MiB" ..= "64GiB";
-        /// Bytes of memory all queries of this node may hold together.
+        /// Bytes of memory all queries of this node may hold together: no more than `memory_total` / `memory_per_query` of
+        /// them are at work at once.
         memory_total: ByteSize = "1GiB" in "1MiB" ..= "256GiB";
         /// Queries at work at once on this node; others wait for their turn, up to `timeout`.
         max_concurrent: usize = "16" in "1" ..= "1024";

@@ -196,7 +196,8 @@ impl<'a> Router<'a> {
         Ok(complete.then_some(rows))
     }
 
-    /// Two new points of one body that disagree on a new field's type: 1.x stores nothing of the body.
+    /// Two new points of one body that disagree on a new field's type. The first one sets it and the others are dropped,
+    /// as 1.x does; only where nothing was ever written does 1.x store nothing of the body.
     fn note_unknown(
         &mut self,
         measurement: &str,
@@ -204,7 +205,10 @@ impl<'a> Router<'a> {
         field_type: FieldType,
     ) -> Result<(), WriteError> {
         let seen = self.unknown.entry((Arc::from(measurement), Arc::from(field))).or_insert(field_type);
-        if *seen == field_type { Ok(()) } else { Err(WriteError::Rejected("field type conflict".to_owned())) }
+        if *seen == field_type || !self.around.database.fields.measurements.is_empty() {
+            return Ok(());
+        }
+        Err(WriteError::Rejected("field type conflict".to_owned()))
     }
 
     fn append(&mut self, group: GroupId, key: &[u8], rows: Vec<Row<'_>>) {

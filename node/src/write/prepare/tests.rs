@@ -104,8 +104,23 @@ fn a_field_of_another_type_is_dropped_and_told() {
 }
 
 #[test]
-fn two_new_points_that_disagree_store_nothing() {
-    assert_eq!(refused(run(&catalog(0), &request("n x=1 1\nn x=1i 2"), &[])), "field type conflict");
+fn of_two_new_points_that_disagree_the_first_sets_the_type() {
+    match run(&catalog(0), &request("n x=1 1\nn x=1i 2"), &[]) {
+        Outcome::UnknownFields(fields) => {
+            assert_eq!(fields.iter().map(|f| f.field_type).collect::<Vec<_>>(), [FieldType::Float]);
+        }
+        Outcome::Ready(_) | Outcome::Refused(_) => panic!("the field is unknown"),
+    }
+}
+
+#[test]
+fn the_first_body_of_a_database_must_agree_with_itself() {
+    let mut catalog = catalog(0);
+    catalog
+        .apply(&CatalogCommand::CreateDatabase { name: "new".into(), policy: PolicySpec::default() })
+        .unwrap();
+    catalog.databases.swap_remove(0);
+    assert_eq!(refused(run(&catalog, &request("n x=1 1\nn x=1i 2"), &[])), "field type conflict");
 }
 
 #[test]
