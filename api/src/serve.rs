@@ -120,6 +120,8 @@ async fn connection(
         }
     });
     let serving = http1::Builder::new()
+        // Names are the same in any case, but 1.x writes them so and not every reader folds case.
+        .title_case_headers(true)
         .timer(TokioTimer::new())
         // The time limits are those of `TimedStream`, which knows an idle connection from a slow one.
         .header_read_timeout(None)

@@ -69,16 +69,16 @@ async fn a_connection_is_kept_and_answers_are_chunked() {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let answer = exchange(&mut stream, PING).await;
     assert!(answer.starts_with("HTTP/1.1 204 No Content\r\n"), "{answer}");
-    assert!(answer.contains("\r\ndate: ") && !answer.contains("content-length"), "{answer}");
+    assert!(answer.contains("\r\nDate: ") && !answer.contains("Content-Length"), "{answer}");
     let answer = exchange(&mut stream, "GET /query?q=SHOW+DATABASES HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(
-        answer.contains("\r\ntransfer-encoding: chunked\r\n") && answer.ends_with("\r\n0\r\n\r\n"),
+        answer.contains("\r\nTransfer-Encoding: chunked\r\n") && answer.ends_with("\r\n0\r\n\r\n"),
         "{answer}"
     );
     let answer = exchange(&mut stream, "GET /query HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(answer.contains("\r\ncontent-length: 45\r\n"), "{answer}");
+    assert!(answer.contains("\r\nContent-Length: 45\r\n"), "{answer}");
     let answer = exchange(&mut stream, "OPTIONS /query HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\r\ncontent-length: 0\r\n"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\r\nContent-Length: 0\r\n"), "{answer}");
 }
 
 #[tokio::test]
