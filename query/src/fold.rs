@@ -9,6 +9,7 @@ pub(crate) mod rows;
 mod segments;
 pub(crate) mod series;
 
+use crate::fragment::TagSet;
 use crate::points::Points;
 use crate::window::Window;
 use accumulate::{Count, Edge, Extreme, Mean, Scalar, Spread, Sum};
@@ -42,8 +43,8 @@ pub(crate) trait Accumulator<T>: Clone + Send + Debug + 'static {
     fn of_stats(stats: &ChunkStats) -> Option<Self>;
     /// Adds what comes later in the same series.
     fn extend(&mut self, later: Self);
-    /// The series has no more points in this window.
-    fn seal(&mut self) {}
+    /// The series has no more points in this window. `tags` as in [`FoldState::end_series`].
+    fn seal(&mut self, _tags: Option<&TagSet>) {}
     /// Adds another series.
     fn merge(&mut self, other: Self);
     /// The value, and the time of the point if the aggregate selects one.
@@ -78,8 +79,9 @@ pub(crate) trait FoldState: Send + Debug {
     fn push_stats(&mut self, start: i64, stats: &ChunkStats);
     /// Whether nothing was folded.
     fn is_empty(&self) -> bool;
-    /// Closes the current series; returns the bytes that the state grew by.
-    fn end_series(&mut self) -> usize;
+    /// Closes the current series; returns the bytes that the state grew by. With its `tags`, points of several series at
+    /// one time are told apart by them instead of by their values.
+    fn end_series(&mut self, tags: Option<&TagSet>) -> usize;
     /// Adds the state of the same aggregate from elsewhere; both have closed their series.
     fn merge(&mut self, other: Box<dyn FoldState>);
     /// The points in order of time.
@@ -241,10 +243,10 @@ impl<T: Scalar, A: Accumulator<T>> FoldState for WindowFold<T, A> {
         self.group.starts.is_empty()
     }
 
-    fn end_series(&mut self) -> usize {
+    fn end_series(&mut self, tags: Option<&TagSet>) -> usize {
         let before = self.group.starts.len();
         for accumulator in &mut self.series.accumulators {
-            accumulator.seal();
+            accumulator.seal(tags);
         }
         let series = mem::take(&mut self.series);
         // The emptied vectors serve the next series.
@@ -304,7 +306,7 @@ mod tests {
             let values = Values::Float(part.iter().map(|p| p.1).collect());
             let span = Span { times: &times, values: &values, from: 0, to: times.len() };
             state.push(span, &window, (0, 1_000));
-            state.end_series();
+            state.end_series(None);
         }
         state
     }
@@ -328,6 +330,22 @@ mod tests {
         assert_eq!(of(FoldKind::Last, &parts), (5, Cell::Float(2.0)));
         assert_eq!(of(FoldKind::Min, &parts), (3, Cell::Float(1.0)));
         assert_eq!(of(FoldKind::Max, &parts[2..]), (2, Cell::Float(2.0)));
+    }
+
+    #[test]
+    fn without_windows_a_tie_goes_to_the_first_series() {
+        let tags = |value: &str| -> TagSet { [(Arc::from("host"), Arc::from(value))].into() };
+        let window = Window { interval: 0, offset: 0, zone: None };
+        for order in [["b", "a", "c"], ["c", "b", "a"], ["a", "c", "b"]] {
+            let mut state = fold_state(FoldKind::Last, FieldType::Integer).unwrap();
+            for host in order {
+                let value = i64::from(host.as_bytes()[0] == b'c') + 1;
+                let values = Values::Integer(vec![value]);
+                state.push(Span { times: &[5], values: &values, from: 0, to: 1 }, &window, (0, 1_000));
+                state.end_series(Some(&tags(host)));
+            }
+            assert_eq!(state.finish(PointTime::Selected).values, [Cell::Integer(1)], "{order:?}");
+        }
     }
 
     proptest! {

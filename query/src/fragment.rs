@@ -213,8 +213,10 @@ impl SeriesJob<'_> {
         let mut borrowed: Vec<&mut Box<dyn FoldState>> = states.iter_mut().collect();
         let reach = reach(sharing, &op.window);
         fold_series(self.at, input, &self.filter, (&op.window, op.range), (&mut borrowed, reach))?;
+        // 1.x prefers the larger value among points of one time in a window, but the first series where there is none.
+        let tags = op.window.is_none().then_some(&self.series.tags);
         for ((i, _), mut state) in sharing.iter().zip(states) {
-            self.budget.charge(state.end_series())?;
+            self.budget.charge(state.end_series(tags))?;
             if !state.is_empty() {
                 self.partial.ops[*i].insert(Arc::clone(&key), OpState::Fold(state));
             }

@@ -65,7 +65,7 @@ pub(crate) fn contribution(
             let column = typed(&times, &values, wanted);
             let Some(mut state) = fold_state(kind, wanted) else { return Contribution::Nothing };
             push(&mut [&mut state], &column.times, &column.values, (window, leaf.range));
-            state.end_series();
+            state.end_series(None);
             if state.is_empty() { Contribution::Nothing } else { Contribution::Fold(state) }
         }
         (LeafKind::Points(wanted, _), Some(driver)) => {

@@ -1,7 +1,8 @@
 //! One accumulator for each foldable aggregate. Tie rules are those of InfluxDB 1.x: first and last prefer the larger
-//! value at one time, min and max the earlier time at one value.
+//! value at one time (or the first series, see [`super::FoldState::end_series`]), min and max the earlier time at one value.
 
 use super::Accumulator;
+use crate::fragment::TagSet;
 use crate::result::Cell;
 use model::FieldValue;
 use model::scan::ChunkStats;
@@ -195,7 +196,7 @@ impl<T: Number> Accumulator<T> for Mean<T> {
         self.count += later.count;
     }
 
-    fn seal(&mut self) {
+    fn seal(&mut self, _tags: Option<&TagSet>) {
         self.total = divided_and_multiplied(self.sum.float(), self.count);
     }
 
@@ -258,26 +259,36 @@ impl<T: Scalar, const MAX: bool> Accumulator<T> for Extreme<T, MAX> {
 pub(crate) struct Edge<T, const LAST: bool> {
     time: i64,
     value: T,
+    /// Of the series, where ties go to the first one.
+    tags: Option<TagSet>,
 }
 
 impl<T: Scalar, const LAST: bool> Accumulator<T> for Edge<T, LAST> {
     fn of_run(times: &[i64], values: &[T]) -> Self {
         let at = if LAST { times.len() - 1 } else { 0 };
-        Self { time: times[at], value: values[at].clone() }
+        Self { time: times[at], value: values[at].clone(), tags: None }
     }
 
     fn of_stats(stats: &ChunkStats) -> Option<Self> {
         let (time, value) = if LAST { &stats.last } else { &stats.first };
-        Some(Self { time: *time, value: T::of_field(value)? })
+        Some(Self { time: *time, value: T::of_field(value)?, tags: None })
     }
 
     fn extend(&mut self, later: Self) {
         self.merge(later);
     }
 
+    fn seal(&mut self, tags: Option<&TagSet>) {
+        self.tags = tags.cloned();
+    }
+
     fn merge(&mut self, other: Self) {
         let wins = if LAST { other.time > self.time } else { other.time < self.time };
-        if wins || (other.time == self.time && other.value > self.value) {
+        let tie = || match (&self.tags, &other.tags) {
+            (Some(mine), Some(theirs)) => theirs < mine,
+            _ => other.value > self.value,
+        };
+        if wins || (other.time == self.time && tie()) {
             *self = other;
         }
     }
