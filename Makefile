@@ -21,7 +21,7 @@ demo: ## A three-node cluster on this machine, fed with recorded and simulated H
 test: ## All tests, those with real processes under faults included.
 	scripts/install-deps.sh --for test
 	cargo build --release --workspace
-	cargo test --release --workspace
+	cargo test --release --workspace --no-fail-fast
 
 check: ## Format and lints, as .ci/run does.
 	scripts/install-deps.sh --for build

@@ -85,8 +85,8 @@ fn check_fit(config: &Config) -> Result<(), ConfigError> {
     let listening = [node.http_addr, node.admin_addr, node.peer_addr];
     let rules = [
         (
-            raft.election_min >= raft.heartbeat * 3,
-            "raft.election_min must be at least three times raft.heartbeat: one lost heartbeat must not cost an election",
+            raft.election_min >= raft.heartbeat * 4,
+            "raft.election_min must be at least four times raft.heartbeat: one lost heartbeat must not cost an election",
         ),
         (raft.election_max > raft.election_min, "raft.election_max must be larger than raft.election_min"),
         (

@@ -121,7 +121,7 @@ fn options_that_do_not_fit_each_other_are_refused() {
     check_refused(
         "[raft]\nheartbeat = \"1s\"\n",
         expect![
-            "raft.election_min must be at least three times raft.heartbeat: one lost heartbeat must not cost an election"
+            "raft.election_min must be at least four times raft.heartbeat: one lost heartbeat must not cost an election"
         ],
     );
     check_refused(
