@@ -23,7 +23,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # bindgen loads libclang at build time and reads the compiler's own headers beside it.
 has_libclang() {
   [ -n "${LIBCLANG_PATH:-}" ] && return 0
-  compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null
+  # libclang-cpp.so is another library.
+  compgen -G '/usr/lib/llvm-*/lib/libclang[-.][0-9s]*' >/dev/null && compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null
 }
 
 lacking=()
