@@ -64,7 +64,15 @@ pub(super) fn prepare(request: &WriteRequest, around: &Surroundings<'_>) -> Outc
         let (lines, read) = line_protocol::parse_some(rest, request.precision_ns, LINES_AT_ONCE);
         rest = rest.get(read.max(1)..).unwrap_or_default();
         if let Some(text) = lines.error_text() {
-            complaints = Some(complaints.map_or_else(|| text.clone(), |before| format!("{before}\n{text}")));
+            match &mut complaints {
+                None => complaints = Some(text),
+                // A body of nothing but bad lines must not cost more text than one piece may have.
+                Some(before) if before.len() < line_protocol::ERROR_TEXT_BYTES_MAX => {
+                    before.push('\n');
+                    before.push_str(&text);
+                }
+                Some(_) => {}
+            }
         }
         for line in &lines.lines {
             let router = match &mut router {
