@@ -211,6 +211,23 @@ impl ShardStore {
         hashes.into_iter().map(|hash| state.series.lookup(hash)).collect()
     }
 
+    /// Number of series of a database that have points here. A series whose points are all gone does not count. O(1).
+    pub fn series_count(&self, database: DatabaseId) -> u64 {
+        self.inner.state.read().index.series_count(database)
+    }
+
+    /// Number of values of a tag key among the series of a measurement that have points here. O(1).
+    pub fn tag_value_count(&self, database: DatabaseId, measurement: &str, key: &str) -> u64 {
+        let state = self.inner.state.read();
+        state.index.measurement(database, measurement).map_or(0, |known| known.value_count(key))
+    }
+
+    /// Whether a series of the measurement that has points here has this value of a tag key. O(1).
+    pub fn has_tag_value(&self, database: DatabaseId, measurement: &str, key: &str, value: &str) -> bool {
+        let state = self.inner.state.read();
+        state.index.measurement(database, measurement).is_some_and(|known| known.has_value(key, value))
+    }
+
     /// What queries read. Always the newest state; each call is consistent in itself. The store stays open, and its
     /// directory locked, while a reader exists.
     pub fn reader(&self) -> Arc<dyn GroupReader> {

@@ -14,8 +14,15 @@ use std::sync::Arc;
 /// The inverted index of a group.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    databases: HashMap<DatabaseId, BTreeMap<Arc<str>, Measurement>>,
+    databases: HashMap<DatabaseId, Database>,
     strings: Interner,
+}
+
+/// The measurements of one database.
+#[derive(Debug, Default)]
+struct Database {
+    measurements: BTreeMap<Arc<str>, Measurement>,
+    series: u64,
 }
 
 /// The series of one measurement.
@@ -33,9 +40,9 @@ impl Index {
         let name = self.strings.intern(parts.measurement);
         let pairs = parts.tags.into_iter();
         let tags: Tags = pairs.map(|(k, v)| (self.strings.intern(k), self.strings.intern(v))).collect();
-        let measurements = self.databases.entry(database).or_default();
-        let measurement = measurements.entry(Arc::clone(&name)).or_default();
-        measurement.series.insert(id.0);
+        let known = self.databases.entry(database).or_default();
+        let measurement = known.measurements.entry(Arc::clone(&name)).or_default();
+        known.series += u64::from(measurement.series.insert(id.0));
         for (key, value) in &*tags {
             let values = measurement.tags.entry(Arc::clone(key)).or_default();
             values.entry(Arc::clone(value)).or_default().insert(id.0);
@@ -45,9 +52,9 @@ impl Index {
 
     /// Removes a series and every tag and measurement that nobody else has.
     pub(super) fn remove(&mut self, database: DatabaseId, id: SeriesId, indexed: &Indexed) {
-        let Some(measurements) = self.databases.get_mut(&database) else { return };
-        let Some(measurement) = measurements.get_mut(&indexed.measurement) else { return };
-        measurement.series.remove(id.0);
+        let Some(known) = self.databases.get_mut(&database) else { return };
+        let Some(measurement) = known.measurements.get_mut(&indexed.measurement) else { return };
+        known.series -= u64::from(measurement.series.remove(id.0));
         for (key, value) in &*indexed.tags {
             let Some(values) = measurement.tags.get_mut(key) else { continue };
             let Some(series) = values.get_mut(value) else { continue };
@@ -60,9 +67,9 @@ impl Index {
             }
         }
         if measurement.series.is_empty() {
-            measurements.remove(&indexed.measurement);
+            known.measurements.remove(&indexed.measurement);
         }
-        if measurements.is_empty() {
+        if known.measurements.is_empty() {
             self.databases.remove(&database);
         }
     }
@@ -79,20 +86,36 @@ impl Index {
 
     /// Number of series in the index.
     pub(super) fn len(&self) -> u64 {
-        self.databases.values().flat_map(BTreeMap::values).map(|m| m.series.len()).sum()
+        self.databases.values().map(|database| database.series).sum()
+    }
+
+    /// Number of series of a database. O(1).
+    pub(super) fn series_count(&self, database: DatabaseId) -> u64 {
+        self.databases.get(&database).map_or(0, |known| known.series)
     }
 
     /// Names of a database's measurements, in order.
     pub(super) fn measurements(&self, database: DatabaseId) -> Vec<Arc<str>> {
-        self.databases.get(&database).map_or_else(Vec::new, |m| m.keys().map(Arc::clone).collect())
+        let names = |known: &Database| known.measurements.keys().map(Arc::clone).collect();
+        self.databases.get(&database).map_or_else(Vec::new, names)
     }
 
     pub(super) fn measurement(&self, database: DatabaseId, name: &str) -> Option<&Measurement> {
-        self.databases.get(&database)?.get(name)
+        self.databases.get(&database)?.measurements.get(name)
     }
 }
 
 impl Measurement {
+    /// Number of values that a tag key has. O(1).
+    pub(super) fn value_count(&self, key: &str) -> u64 {
+        self.tags.get(key).map_or(0, |values| values.len() as u64)
+    }
+
+    /// Whether a series has this value of a tag key. O(1).
+    pub(super) fn has_value(&self, key: &str, value: &str) -> bool {
+        self.tags.get(key).is_some_and(|values| values.contains_key(value))
+    }
+
     /// The series that satisfy the predicate.
     pub(super) fn select(&self, predicate: &TagPredicate) -> Cow<'_, RoaringBitmap> {
         match predicate {
@@ -244,6 +267,10 @@ mod tests {
         assert_eq!(cpu.tag_values("host", &all), BTreeSet::from(["b".into(), "c".into()]));
         index.remove(DB, SeriesId(3), &entries[3]);
         assert_eq!(index.measurements(DB), ["cpu".into()]);
+        assert_eq!((index.series_count(DB), index.series_count(DatabaseId(2))), (2, 0));
+        let cpu = index.measurement(DB, "cpu").unwrap();
+        assert_eq!((cpu.value_count("host"), cpu.value_count("zone"), cpu.value_count("nope")), (2, 1, 0));
+        assert!(cpu.has_value("host", "b") && !cpu.has_value("host", "a"));
         drop(entries);
         index.sweep();
         assert!(!index.strings.0.contains("mem") && index.strings.0.contains("b"));
