@@ -28,10 +28,11 @@ check: ## Format and lints, as .ci/run does.
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 
-bench: ## Measure against a real influxd on this machine; prints a table.
-	scripts/install-deps.sh --for test
+# make bench BENCH="--only ingest"
+bench: ## Measure against a real influxd and VictoriaMetrics on this machine; prints tables.
+	scripts/install-deps.sh --for bench
 	cargo build --release --workspace
-	scripts/bench.py --steadfast $(TARGET_DIR)/release/steadfast
+	python3 -B scripts/bench --steadfast $(TARGET_DIR)/release/steadfast $(BENCH)
 
 # make chaos SECONDS_OF_CHAOS=3600 SEED=7
 chaos: ## Ten minutes of kills, hangs and restarts under load, in an order that a seed repeats.

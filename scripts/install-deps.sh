@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are lacking, by name, and says so. What is there already is left alone.
 #
-#   scripts/install-deps.sh [--for build|demo|test]
+#   scripts/install-deps.sh [--for build|demo|test|bench]
 #
 # build: a C++ compiler, make and libclang for RocksDB's bindings. demo: curl and python3 as well. test: also influxdb, the
-# judge of the answers. Works on a fresh Debian 12; elsewhere, install what it names and run it again.
+# judge of the answers. bench: also victoria-metrics. Works on a fresh Debian 12; elsewhere, install what it names and run it again.
 set -euo pipefail
 
 purpose=build
 case "${1:-}" in
   --for) purpose="${2:-}" ;;
   "") ;;
-  *) echo "usage: $0 [--for build|demo|test]" >&2; exit 2 ;;
+  *) echo "usage: $0 [--for build|demo|test|bench]" >&2; exit 2 ;;
 esac
 case "$purpose" in
-  build|demo|test) ;;
-  *) echo "$0: --for takes build, demo or test" >&2; exit 2 ;;
+  build|demo|test|bench) ;;
+  *) echo "$0: --for takes build, demo, test or bench" >&2; exit 2 ;;
 esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -35,9 +35,12 @@ if [ "$purpose" != build ]; then
   has curl || lacking+=(curl)
   has python3 || lacking+=(python3)
 fi
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
   [ -x /usr/bin/influxd ] || lacking+=(influxdb)
   has influx || lacking+=(influxdb-client)
+fi
+if [ "$purpose" = bench ]; then
+  has victoria-metrics || lacking+=(victoria-metrics)
 fi
 
 if [ "${#lacking[@]}" -gt 0 ]; then
@@ -56,11 +59,13 @@ if [ "${#lacking[@]}" -gt 0 ]; then
   echo "installing Debian packages: ${lacking[*]}" >&2
   "${as_root[@]}" apt-get update -q >&2
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${lacking[@]}" >&2
-  # The tests start an influxd of their own. The package's service would take the ports of a local cluster.
-  if [[ " ${lacking[*]} " == *" influxdb "* ]] && [ -d /run/systemd/system ]; then
-    echo "stopping and disabling the service influxdb, which the package has just started" >&2
-    "${as_root[@]}" systemctl disable --now influxdb.service >&2 || true
-  fi
+  # Tests and benchmarks start servers of their own. A package's service would take the ports of a local cluster.
+  for service in influxdb victoria-metrics; do
+    if [[ " ${lacking[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
+      echo "stopping and disabling the service $service, which the package has just started" >&2
+      "${as_root[@]}" systemctl disable --now "$service.service" >&2 || true
+    fi
+  done
 fi
 
 if ! has cargo; then
