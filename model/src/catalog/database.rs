@@ -1,5 +1,6 @@
 //! CREATE DATABASE: names, and what "already exists" means (InfluxDB 1.x `services/meta/client.go`).
 
+use super::policy::check_duration;
 use super::{AUTOGEN, Catalog, CatalogError, Database, FieldTable, PolicySpec, RetentionPolicy};
 use crate::id::DatabaseId;
 use crate::limits::NAME_BYTES_MAX;
@@ -9,6 +10,8 @@ impl Catalog {
     pub(super) fn create_database(&mut self, name: &str, spec: &PolicySpec) -> Result<(), CatalogError> {
         validate_name(name)?;
         if let Some(existing) = self.database(name) {
+            // 1.x looks at the duration before it looks whether the policy is there.
+            check_duration(spec.duration_ns.unwrap_or(0))?;
             return compatible(existing, spec);
         }
         let policy_name = spec.name.clone().unwrap_or_else(|| AUTOGEN.to_owned());
@@ -84,6 +87,18 @@ mod tests {
         let mut catalog = Catalog::default();
         create(&mut catalog, "k8s", PolicySpec::default()).unwrap();
         assert_eq!(create(&mut catalog, "k8s", named("default")), Err(CatalogError::PolicyConflict));
+    }
+
+    #[test]
+    fn a_duration_that_may_not_be_is_told_before_a_conflict() {
+        let mut catalog = Catalog::default();
+        create(&mut catalog, "k8s", PolicySpec::default()).unwrap();
+        let lasting = |minutes: i64| PolicySpec {
+            duration_ns: Some(minutes * 60_000_000_000),
+            ..PolicySpec::default()
+        };
+        assert_eq!(create(&mut catalog, "k8s", lasting(30)), Err(CatalogError::DurationTooShort));
+        assert_eq!(create(&mut catalog, "k8s", lasting(120)), Err(CatalogError::PolicyConflict));
     }
 
     #[test]

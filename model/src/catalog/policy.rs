@@ -59,7 +59,7 @@ pub(super) fn normalised_shard_duration_ns(shard_duration_ns: i64, duration_ns: 
     }
 }
 
-fn check_duration(duration_ns: i64) -> Result<(), CatalogError> {
+pub(super) fn check_duration(duration_ns: i64) -> Result<(), CatalogError> {
     if duration_ns != 0 && duration_ns < HOUR_NS {
         return Err(CatalogError::DurationTooShort);
     }
