@@ -11,6 +11,7 @@
 pub mod batch;
 pub mod catalog;
 pub mod clock;
+pub mod delete;
 pub mod id;
 pub mod limits;
 pub mod line_protocol;
@@ -22,6 +23,7 @@ pub mod time;
 pub mod value;
 
 pub use clock::Clock;
+pub use delete::Delete;
 pub use id::{DatabaseId, FieldId, GroupId, NodeId, RetentionPolicyId, SeriesId};
 pub use predicate::TagPredicate;
 pub use series::SeriesKey;

@@ -9,6 +9,7 @@ mod bits;
 mod blob;
 pub(crate) mod blocks;
 mod bools;
+mod erasure;
 mod floats;
 mod header;
 mod ints;

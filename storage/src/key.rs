@@ -5,7 +5,7 @@
 
 mod chunk;
 
-pub(crate) use chunk::{ChunkKey, window_of, window_start};
+pub(crate) use chunk::{ChunkKey, ChunkKeyBytes, Extent, day_of, first_window, window_of, window_start};
 
 use crate::bytes::Cursor;
 use model::{DatabaseId, FieldId, RetentionPolicyId, SeriesId};
@@ -19,6 +19,8 @@ pub(crate) enum KeyKind {
     Activity = b'a',
     /// A value that the raft crate names, for the meta group.
     Blob = b'b',
+    /// How far the days of a partition were compacted.
+    Compacted = b'c',
     /// A field's type and measurement.
     Field = b'd',
     /// Points of one field of one series in one window.
@@ -134,6 +136,11 @@ impl PartitionKey {
     fn read(bytes: &mut Cursor<'_>) -> Option<Self> {
         let policy = RetentionPolicyId(bytes.u32_be()?);
         Some(Self { policy, start: disorder_i64(bytes.array()?) })
+    }
+
+    /// Key of how far the partition was compacted: kind, policy, start.
+    pub(crate) fn compacted(self) -> [u8; Self::LEN] {
+        self.encode(KeyKind::Compacted)
     }
 
     /// Key of a field's activity: kind, policy, start, field.

@@ -202,6 +202,12 @@ pub(crate) struct RangeIter<'a> {
 }
 
 impl RangeIter<'_> {
+    /// Goes to the first key at or after this one, forwards or backwards.
+    pub(crate) fn seek(&mut self, key: &[u8]) {
+        self.iter.seek(key);
+        self.started = false;
+    }
+
     /// The next key and value, borrowed until the next call.
     pub(crate) fn next(&mut self) -> Result<Option<KeyValue<'_>>, EngineError> {
         if self.started {

@@ -9,15 +9,17 @@
 //! flush ─▶ freeze the heads ─▶ seal into chunks ─▶ one batch with the marker ─▶ RocksDB flush
 //! ```
 //!
-//! **Only a flush writes to RocksDB**, so what is on disk is exactly the state at the durable marker: a crash forgets
+//! **Only a flush writes points to RocksDB** (compaction puts the same ones elsewhere), so what is on disk is exactly the state at the durable marker: a crash forgets
 //! everything later, and raft applies the log again from there. Applies go on while a flush seals; reads see active
 //! head, frozen head and chunks together.
 //!
-//! Locks, in the order they are taken: the turn (one flush, checkpoint, install or checksum at a time), `applying`
-//! (one entry at a time), `state`.
+//! Locks, in the order they are taken: the turn (one flush, checkpoint, install, checksum or step of compaction at a
+//! time), `applying` (one entry at a time), `state`.
 
 mod checksum;
+mod compact;
 mod delete;
+mod erase;
 mod flush;
 mod head;
 mod index;
@@ -35,13 +37,14 @@ mod turn;
 mod write;
 
 pub use checksum::{Checksum, ChecksumJob};
+pub use compact::CompactionStep;
 
 use crate::error::StorageError;
 use crate::marker::ApplyMarker;
 use crate::rocks::Shared;
 use crate::state_db::StateDb;
 use model::scan::GroupReader;
-use model::{DatabaseId, RetentionPolicyId, SeriesId};
+use model::{DatabaseId, Delete, RetentionPolicyId, SeriesId};
 use parking_lot::{Mutex, RwLock};
 use series::KeyHash;
 use state::State;
@@ -65,6 +68,8 @@ struct Inner {
     turn: turn::Turn,
     /// What is known of the last windows on disk; used by whoever has the turn.
     tails: Mutex<seal::Tails>,
+    /// How far the compaction of old days is; used by whoever has the turn.
+    compactor: Mutex<compact::Compactor>,
     poisoned: AtomicBool,
     head_bytes: AtomicU64,
 }
@@ -105,6 +110,7 @@ impl ShardStore {
             applying: Mutex::new(()),
             turn: turn::Turn::default(),
             tails: Mutex::new(seal::Tails::default()),
+            compactor: Mutex::new(compact::Compactor::default()),
             poisoned: AtomicBool::new(false),
             head_bytes: AtomicU64::new(0),
         };
@@ -184,6 +190,15 @@ impl ShardStore {
             inner.state.write().drop_before(policy, time);
             Ok(())
         })
+    }
+
+    /// Deletes points by tags and times. Series without points leave the index until they are written to again.
+    ///
+    /// # Errors
+    ///
+    /// Any error poisons the store: the entry may be applied in part.
+    pub fn delete(&self, delete: &Delete, marker: ApplyMarker) -> Result<(), StorageError> {
+        self.inner.apply(marker, |inner| erase::apply(inner, delete))
     }
 
     /// Where the oldest partition of a policy ends, ns: [`Self::drop_before`] of an earlier time drops nothing. `None`
@@ -273,6 +288,7 @@ impl ShardStore {
         let loaded = open::load(self.inner.db.rocks(), marker.clone());
         let state = self.inner.poison_on(loaded)?;
         *self.inner.tails.lock() = seal::Tails::default();
+        *self.inner.compactor.lock() = compact::Compactor::default();
         let old = std::mem::replace(&mut *self.inner.state.write(), state);
         self.inner.head_bytes.store(0, Ordering::Release);
         drop(old);

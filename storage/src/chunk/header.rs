@@ -9,7 +9,8 @@ use model::scan::ChunkStats;
 const VERSION: u8 = 1;
 const TYPE_MASK: u8 = 0b111;
 const HAS_STATS: u8 = 1 << 3;
-const CRC_BYTES: usize = 4;
+/// Bytes of the checksum at the end of every block.
+pub(super) const CRC_BYTES: usize = 4;
 
 /// A chunk whose checksum is right, taken apart as far as its header.
 #[derive(Debug, Clone)]

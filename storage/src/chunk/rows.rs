@@ -1,5 +1,6 @@
 //! Points of one field of one series on their way between head and chunk, uniform over the types.
 
+use super::blocks::Erasure;
 use model::FieldType;
 use model::scan::ColumnBatch;
 use model::value::Values;
@@ -58,6 +59,11 @@ impl Rows {
         };
         self.strings.0.extend(later.strings.0.iter().map(Arc::clone));
         self.rows.extend(later.rows.iter().map(|(time, bits)| (*time, bits + shift)));
+    }
+
+    /// Takes away the points of these times.
+    pub(crate) fn erase(&mut self, erasure: Erasure) {
+        self.rows.retain(|(time, _)| !erasure.covers(*time));
     }
 
     /// Sorts by time; of several points with the same time, the last one stays.

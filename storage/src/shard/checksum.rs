@@ -10,7 +10,7 @@ use super::turn::{self, TurnGuard};
 use super::{Inner, ShardStore};
 use crate::chunk::{Rows, blocks};
 use crate::error::StorageError;
-use crate::key::{ChunkKey, KeyKind};
+use crate::key::{ChunkKey, Extent, KeyKind, day_of};
 use crate::rocks::{RangeIter, Table};
 use model::{DatabaseId, FieldId, FieldType, RetentionPolicyId, SeriesId};
 use std::sync::Arc;
@@ -82,20 +82,61 @@ impl ChecksumJob {
     }
 }
 
+/// Sums day by day of each column: what compaction put under the key of a day and what was written to its windows
+/// since are one. Holds the chunks of a day, decoded only where a day has a key of its own.
 fn sum_points(inner: &Inner, frozen: &Frozen, mut chunks: RangeIter<'_>) -> Result<u64, StorageError> {
     let mut sum = 0u64;
+    let mut day = Day::default();
     while let Some((key, value)) = chunks.next()? {
         let key = ChunkKey::parse(key).ok_or(StorageError::damaged("chunk key"))?;
+        if day.key.is_some_and(|known| !same_day(known, key)) {
+            sum = sum.wrapping_add(day.sum(inner, frozen)?);
+        }
+        day.add(key, value);
+    }
+    Ok(sum.wrapping_add(day.sum(inner, frozen)?))
+}
+
+fn same_day(a: ChunkKey, b: ChunkKey) -> bool {
+    let place = |key: ChunkKey| (key.partition, key.series, key.field, day_of(key.window));
+    place(a) == place(b)
+}
+
+/// The values of one day of a column.
+#[derive(Default)]
+struct Day {
+    key: Option<ChunkKey>,
+    compacted: Option<Vec<u8>>,
+    windows: Vec<Vec<u8>>,
+}
+
+impl Day {
+    fn add(&mut self, key: ChunkKey, value: &[u8]) {
+        self.key = Some(key);
+        match key.extent {
+            Extent::Day => self.compacted = Some(value.to_vec()),
+            Extent::Window => self.windows.push(value.to_vec()),
+        }
+    }
+
+    /// The sum of its points; it is empty afterwards.
+    fn sum(&mut self, inner: &Inner, frozen: &Frozen) -> Result<u64, StorageError> {
+        let Self { key: Some(key), compacted, windows } = std::mem::take(self) else { return Ok(0) };
         let policy = key.partition.policy;
         let database =
             *frozen.databases.get(&policy).ok_or(StorageError::damaged("chunk without its policy"))?;
-        let rows = blocks::fold(value).map_err(|_| StorageError::damaged("chunk"))?;
-        if let Some(rows) = rows {
+        let add = |sum: u64, values: &mut dyn Iterator<Item = &[u8]>| -> Result<u64, StorageError> {
+            let rows = blocks::fold_all(values).map_err(|_| StorageError::damaged("chunk"))?;
+            let Some(rows) = rows else { return Ok(sum) };
             let seed = column_seed(inner, (database, policy), (key.series, key.field), rows.field_type);
-            sum = sum.wrapping_add(sum_rows(&rows, seed));
+            Ok(sum.wrapping_add(sum_rows(&rows, seed)))
+        };
+        let windows = || windows.iter().map(Vec::as_slice);
+        match &compacted {
+            Some(compacted) => add(0, &mut std::iter::once(&compacted[..]).chain(windows())),
+            None => windows().try_fold(0, |sum, value| add(sum, &mut std::iter::once(value))),
         }
     }
-    Ok(sum)
 }
 
 /// The hash of everything that the points of a column have in common.

@@ -64,6 +64,11 @@ impl State {
                 self.pending.dropped_partitions.push(PartitionKey { policy, start });
             }
         }
+        self.leave_index(database, orphans);
+    }
+
+    /// Takes those of the series out of the index that have no points in any partition.
+    pub(super) fn leave_index(&mut self, database: DatabaseId, mut orphans: RoaringBitmap) {
         for partition in self.policies.values().flat_map(|p| p.partitions.values()) {
             orphans -= &partition.series;
         }

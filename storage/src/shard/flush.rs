@@ -1,10 +1,11 @@
 //! Takes what changed since the last flush out of memory and makes it durable, with the marker, in one batch.
 
 use super::Inner;
+use super::erase::SeriesErasure;
 use super::head::Head;
 use super::partition::Partition;
 use super::state::{Field, State};
-use super::{records, seal};
+use super::{erase, records, seal};
 use crate::error::StorageError;
 use crate::key::{self, PartitionKey};
 use crate::marker::ApplyMarker;
@@ -49,7 +50,10 @@ struct FrozenPartition {
     database: DatabaseId,
     end: i64,
     is_new: bool,
+    /// Empty for a field that has no points any more.
     activity: Vec<(FieldId, RoaringBitmap)>,
+    /// Older than the head.
+    erasures: Vec<Arc<SeriesErasure>>,
     head: Option<Arc<Head>>,
 }
 
@@ -93,6 +97,7 @@ impl State {
             if partition.incarnation == done.incarnation {
                 partition.sealed |= done.head.is_some();
                 heads.extend(partition.frozen.take());
+                partition.frozen_erasures.clear();
             }
         }
         heads
@@ -105,16 +110,18 @@ fn freeze_partition(
     database: DatabaseId,
 ) -> Option<FrozenPartition> {
     let head = (!partition.head.is_empty()).then(|| Arc::new(std::mem::take(&mut partition.head)));
-    if head.is_none() && partition.recorded {
+    let erasures = std::mem::take(&mut partition.erasures);
+    if head.is_none() && erasures.is_empty() && partition.changed.is_empty() && partition.recorded {
         return None;
     }
     partition.frozen.clone_from(&head);
+    partition.frozen_erasures.clone_from(&erasures);
     let changed = std::mem::take(&mut partition.changed);
-    let bitmaps = changed.into_iter().filter_map(|f| Some((f, partition.columns.get(&f)?.clone())));
+    let bitmaps = changed.into_iter().map(|f| (f, partition.columns.get(&f).cloned().unwrap_or_default()));
     let activity = bitmaps.collect();
     let is_new = !std::mem::replace(&mut partition.recorded, true);
     let (incarnation, end) = (partition.incarnation, partition.end);
-    Some(FrozenPartition { key, incarnation, database, end, is_new, activity, head })
+    Some(FrozenPartition { key, incarnation, database, end, is_new, activity, erasures, head })
 }
 
 impl Inner {
@@ -150,13 +157,21 @@ impl Inner {
 
     fn write_frozen(&self, frozen: &Frozen, tails: &mut seal::Tails) -> Result<(), StorageError> {
         let rocks = self.db.rocks();
+        let mut compactor = self.compactor.lock();
         self.db.write(&frozen.marker, |batch| {
             put_deletes(&frozen.pending, batch);
             put_records(frozen, batch)?;
             for partition in &frozen.partitions {
+                let (key, erasures) = (partition.key, &partition.erasures);
+                let mut touched = erase::put(&rocks, key, erasures, batch)?;
                 if let Some(head) = &partition.head {
-                    let tails = tails.of(partition.incarnation, partition.key);
-                    seal::seal(&rocks, partition.key, head, tails, batch)?;
+                    let tails = tails.of(partition.incarnation, key);
+                    let place = seal::Place { rocks: &rocks, partition: key, erasures };
+                    touched.extend(seal::seal(place, head, tails, batch)?);
+                }
+                let windows = touched.iter().copied().min().zip(touched.iter().copied().max());
+                if let Some(windows) = windows {
+                    compactor.touch(&rocks, key, windows, batch)?;
                 }
             }
             let written: Vec<u64> = frozen.partitions.iter().map(|p| p.incarnation).collect();
@@ -190,6 +205,7 @@ fn put_deletes(pending: &Pending, batch: &mut Batch<'_>) {
         let (from, to) = gone.activity_range();
         batch.delete_range(Table::Meta, &from, &to);
         batch.delete(Table::Meta, &gone.record());
+        batch.delete(Table::Meta, &gone.compacted());
     }
     for id in &pending.forgotten_series {
         batch.delete(Table::Series, &key::series(*id));
@@ -221,7 +237,12 @@ fn put_records(frozen: &Frozen, batch: &mut Batch<'_>) -> Result<(), StorageErro
             batch.put(Table::Meta, &partition.key.record(), &value);
         }
         for (field, series) in &partition.activity {
-            batch.put(Table::Meta, &partition.key.activity(*field), &records::activity(series)?);
+            let key = partition.key.activity(*field);
+            if series.is_empty() {
+                batch.delete(Table::Meta, &key);
+            } else {
+                batch.put(Table::Meta, &key, &records::activity(series)?);
+            }
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! per column.
 
 use crate::chunk::Rows;
+use crate::chunk::blocks::Erasure;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use model::value::ValueRef;
@@ -142,6 +143,22 @@ impl Head {
         }
     }
 
+    /// Takes away the points of these times; a column that has none left goes.
+    pub(super) fn erase(&mut self, key: ColumnKey, erasure: Erasure) {
+        let Some(place) = self.places.get(&key).map(|place| *place as usize) else { return };
+        let rows = &mut self.columns[place].rows;
+        rows.erase(erasure);
+        if !rows.rows.is_empty() {
+            return;
+        }
+        self.bytes = self.bytes.saturating_sub(COLUMN_BYTES + rows.rows.capacity() * ROW_BYTES);
+        self.places.remove(&key);
+        self.columns.swap_remove(place);
+        if let Some(moved) = self.columns.get(place) {
+            self.places.insert(moved.key, place as u32);
+        }
+    }
+
     pub(super) fn get(&self, key: ColumnKey) -> Option<&Column> {
         self.places.get(&key).map(|place| &self.columns[*place as usize])
     }
@@ -206,6 +223,25 @@ mod tests {
         assert!(column.sorted().is_none());
         let copy = column.copy(10, 12);
         assert_eq!(copy.rows, [(10, 20), (11, 22), (12, 24)]);
+    }
+
+    #[test]
+    fn erased_columns_leave_the_others_in_place() {
+        let mut head = Head::default();
+        let key = |series| ColumnKey::new(SeriesId(series), FieldId(0));
+        for series in 0..4 {
+            for time in 0..10 {
+                head.push(key(series), time, &ValueRef::Integer(i64::from(series)));
+            }
+        }
+        head.erase(key(1), Erasure { first: 0, last: 20 });
+        head.erase(key(3), Erasure { first: 2, last: 8 });
+        head.erase(key(9), Erasure { first: 2, last: 8 });
+        let times = |series| head.get(key(series)).map(|c| c.copy(i64::MIN, i64::MAX).rows);
+        assert_eq!(times(1), None);
+        assert_eq!(times(3), Some(vec![(0, 3), (1, 3), (9, 3)]));
+        assert_eq!(times(2).unwrap().len(), 10);
+        assert_eq!(head.in_order().len(), 3);
     }
 
     proptest! {

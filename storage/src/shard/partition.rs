@@ -1,6 +1,7 @@
 //! A retention policy's slices of time. Which slice a point goes to is part of the replicated state, so that a changed
 //! shard duration never puts the same time into two slices.
 
+use super::erase::SeriesErasure;
 use super::head::{ColumnKey, Head};
 use hashbrown::{HashMap, HashSet};
 use model::time::TimeRange;
@@ -86,8 +87,12 @@ pub(super) struct Partition {
     pub(super) series: RoaringBitmap,
     /// Points that are not sealed.
     pub(super) head: Head,
+    /// Deletes since the last freeze, of what is older than `head`.
+    pub(super) erasures: Vec<Arc<SeriesErasure>>,
     /// Points that a running flush is sealing; older than `head`.
     pub(super) frozen: Option<Arc<Head>>,
+    /// Deletes that a running flush writes, of what is on disk; older than `frozen`.
+    pub(super) frozen_erasures: Vec<Arc<SeriesErasure>>,
 }
 
 /// What a point changed besides itself.
@@ -110,7 +115,9 @@ impl Partition {
             changed: HashSet::new(),
             series: RoaringBitmap::new(),
             head: Head::default(),
+            erasures: Vec::new(),
             frozen: None,
+            frozen_erasures: Vec::new(),
         }
     }
 
@@ -125,6 +132,22 @@ impl Partition {
             }
         }
         Pushed::Point
+    }
+
+    /// Notes that the series have no point of the field any more; answers those that have none of any field.
+    pub(super) fn forget(&mut self, field: FieldId, gone: &RoaringBitmap) -> RoaringBitmap {
+        let Some(series) = self.columns.get_mut(&field) else { return RoaringBitmap::new() };
+        *series -= gone;
+        if series.is_empty() {
+            self.columns.remove(&field);
+        }
+        self.changed.insert(field);
+        let mut orphans = gone.clone();
+        for series in self.columns.values() {
+            orphans -= series;
+        }
+        self.series -= &orphans;
+        orphans
     }
 
     /// Whether the series has a point of the field here.

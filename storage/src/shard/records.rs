@@ -92,6 +92,20 @@ pub(super) fn parse_activity(value: &[u8]) -> Result<RoaringBitmap, StorageError
     RoaringBitmap::deserialize_from(bytes.rest()).map_err(|_| StorageError::damaged(WHAT))
 }
 
+/// Value of how far a partition was compacted: the last day.
+pub(super) fn compacted(day: i32) -> Vec<u8> {
+    let mut value = vec![VERSION];
+    value.extend_from_slice(&day.to_be_bytes());
+    value
+}
+
+pub(super) fn parse_compacted(value: &[u8]) -> Result<i32, StorageError> {
+    const WHAT: &str = "compaction record";
+    let mut bytes = body(value, WHAT)?;
+    let day = bytes.array().map(i32::from_be_bytes);
+    day.filter(|_| bytes.is_empty()).ok_or(StorageError::damaged(WHAT))
+}
+
 /// Value of a record whose key says everything.
 pub(super) fn mark() -> Vec<u8> {
     vec![VERSION]
@@ -112,6 +126,7 @@ mod tests {
             let back = parse_field(&field(FieldType::Boolean, &name)).unwrap();
             prop_assert_eq!(back, (FieldType::Boolean, Arc::from(name.as_str())));
             prop_assert_eq!(parse_next_series(&next_series(id)).unwrap(), id);
+            prop_assert_eq!(parse_compacted(&compacted(id as i32)).unwrap(), id as i32);
             let bitmap: RoaringBitmap = ids.into_iter().collect();
             prop_assert_eq!(parse_activity(&activity(&bitmap).unwrap()).unwrap(), bitmap);
         }
@@ -122,6 +137,7 @@ mod tests {
             drop(parse_partition(&value));
             drop(parse_field(&value));
             drop(parse_next_series(&value));
+            drop(parse_compacted(&value));
             drop(parse_activity(&value));
         }
     }

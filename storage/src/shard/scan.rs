@@ -1,12 +1,14 @@
 //! Reads one field of one series: heads and chunks of each partition, put together so that they do not overlap.
 //!
 //! Heads are copied under the lock, chunks are read after it. A flush in between is harmless: what it seals is in the
-//! copy as well, and the copy wins with the same values.
+//! copy as well, and the copy wins with the same values. The oldest points are those of days, then come those of
+//! windows, then the heads; a delete hides what is older than itself.
 
 use super::head::{ColumnKey, Head};
 use super::state::State;
+use crate::chunk::blocks::{Block, Erasure};
 use crate::chunk::{Damage, Header, Rows, blocks, decode_batch, decode_rows};
-use crate::key::{ChunkKey, PartitionKey, window_of, window_start};
+use crate::key::{ChunkKey, Extent, PartitionKey, day_of, first_window, window_of, window_start};
 use crate::rocks::{Rocks, Table};
 use model::scan::{Chunk, ChunkStats, ColumnBatch, ScanError};
 use model::time::TimeRange;
@@ -46,6 +48,45 @@ impl Piece {
             Self::Head { rows, .. } => Ok(rows.clone()),
         }
     }
+
+    /// Rows that are sorted; `None` if there is none.
+    fn of_rows(rows: Rows) -> Option<Self> {
+        let (first, last) = (rows.rows.first()?.0, rows.rows.last()?.0);
+        Some(Self::Head { rows, first, last })
+    }
+
+    /// What a delete leaves of it.
+    fn erased(self, erasure: Erasure) -> Result<Option<Self>, Damage> {
+        let bounds = self.bounds();
+        if erasure.covers_all(bounds) {
+            return Ok(None);
+        }
+        if erasure.within(bounds).is_none() {
+            return Ok(Some(self));
+        }
+        let mut rows = self.rows()?;
+        rows.erase(erasure);
+        Ok(Self::of_rows(rows))
+    }
+}
+
+/// What was written at one time.
+enum Layer {
+    Piece(Piece),
+    Erasure(Erasure),
+}
+
+/// Adds what was written later.
+fn add(pieces: &mut Vec<Piece>, layer: Layer) -> Result<(), Damage> {
+    match layer {
+        Layer::Piece(piece) => pieces.push(piece),
+        Layer::Erasure(erasure) => {
+            for piece in std::mem::take(pieces) {
+                pieces.extend(piece.erased(erasure)?);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A run of points as queries see it: one piece, or several that overlap.
@@ -96,7 +137,8 @@ impl ShardChunk {
 struct Part {
     key: PartitionKey,
     sealed: bool,
-    heads: Vec<Rows>,
+    /// In the order of writing.
+    layers: Vec<Layer>,
 }
 
 /// The chunks of a column that overlap the range, in order.
@@ -116,9 +158,7 @@ pub(super) fn scan(
     };
     let mut chunks: Vec<Box<dyn Chunk>> = Vec::new();
     for part in parts {
-        let mut pieces = if part.sealed { on_disk(&rocks, part.key, source, range)? } else { Vec::new() };
-        pieces.extend(part.heads.into_iter().flat_map(by_window));
-        for chunk in group(source, pieces) {
+        for chunk in group(source, pieces(&rocks, part, source, range)?) {
             // Windows are copied and read whole; the ends may lie outside.
             if chunk.last >= range.start && chunk.first < range.end {
                 chunks.push(Box::new(chunk));
@@ -128,25 +168,57 @@ pub(super) fn scan(
     Ok(chunks)
 }
 
+/// Whether a column has no point in a partition, by its points and not by the index.
+pub(super) fn is_empty(
+    state: &RwLock<State>,
+    partition: PartitionKey,
+    column: (SeriesId, FieldId),
+) -> Result<bool, ScanError> {
+    let source = Source { series: column.0, field: column.1 };
+    let (rocks, part) = {
+        let state = state.read();
+        let parts = in_memory(&state, partition.policy, source, TimeRange::ALL);
+        (Arc::clone(&state.rocks), parts.into_iter().find(|part| part.key == partition))
+    };
+    let Some(part) = part else { return Ok(true) };
+    Ok(pieces(&rocks, part, source, TimeRange::ALL)?.is_empty())
+}
+
 fn in_memory(state: &State, policy: RetentionPolicyId, source: Source, range: TimeRange) -> Vec<Part> {
     let Some(known) = state.policies.get(&policy) else { return Vec::new() };
     let key = ColumnKey::new(source.series, source.field);
     // Whole windows: a chunk's points outside the range are right as well.
     let from = window_start(window_of(range.start));
     let to = window_start(window_of(range.end - 1).saturating_add(1)).saturating_sub(1).max(range.end - 1);
-    let copy = |head: &Head| head.get(key).map(|c| c.copy(from, to)).filter(|rows| !rows.rows.is_empty());
+    let copy = |head: &Head| by_window(head.get(key).map(|c| c.copy(from, to)));
     let mut parts = Vec::new();
     for (start, partition) in known.overlapping(range) {
         if partition.has(key) {
-            let heads = partition.frozen.as_deref().into_iter().chain([&partition.head]);
+            let mut layers = Vec::new();
+            let frozen = partition.frozen.as_deref();
+            for (erasures, head) in
+                [(&partition.frozen_erasures, frozen), (&partition.erasures, Some(&partition.head))]
+            {
+                layers.extend(erasures.iter().filter_map(|e| e.of(source.series)).map(Layer::Erasure));
+                layers.extend(head.into_iter().flat_map(copy).map(Layer::Piece));
+            }
             let key = PartitionKey { policy, start };
-            parts.push(Part { key, sealed: partition.sealed, heads: heads.filter_map(copy).collect() });
+            parts.push(Part { key, sealed: partition.sealed, layers });
         }
     }
     parts
 }
 
-/// The sealed chunks of the windows that overlap the range, in key and write order.
+/// All pieces that one partition has of the column, in the order of writing.
+fn pieces(rocks: &Rocks, part: Part, source: Source, range: TimeRange) -> Result<Vec<Piece>, ScanError> {
+    let mut pieces = if part.sealed { on_disk(rocks, part.key, source, range)? } else { Vec::new() };
+    for layer in part.layers {
+        add(&mut pieces, layer).map_err(|damage| source.damaged(damage))?;
+    }
+    Ok(pieces)
+}
+
+/// The sealed chunks of the windows that overlap the range, in write order.
 fn on_disk(
     rocks: &Rocks,
     partition: PartitionKey,
@@ -154,33 +226,56 @@ fn on_disk(
     range: TimeRange,
 ) -> Result<Vec<Piece>, ScanError> {
     let io = |error: crate::rocks::EngineError| ScanError::Io(error.to_string());
-    let Source { series, field } = source;
-    let key = |window| ChunkKey { partition, series, field, window }.encode();
-    let (from, to) = (window_of(range.start), window_of(range.end - 1).saturating_add(1));
+    let damaged = |damage| source.damaged(damage);
+    let key = |window| ChunkKey::window(partition, (source.series, source.field), window).encode();
+    let (from, last) = (window_of(range.start), window_of(range.end - 1));
+    // The day that has the last window comes after all windows of that day.
+    let to = first_window(day_of(last).saturating_add(1));
     let mut iter = rocks.range(Table::Chunk, &key(from), &key(to)).map_err(io)?;
     let mut pieces = Vec::new();
-    while let Some((_, value)) = iter.next().map_err(io)? {
-        for chunk in blocks::split(value).map_err(|damage| source.damaged(damage))? {
-            let header = Header::parse(chunk).map_err(|damage| source.damaged(damage))?;
-            pieces.push(Piece::Sealed {
-                chunk: Box::from(chunk),
-                first: header.first,
-                last: header.last,
-                stats: header.stats.map(Box::new),
-            });
+    let mut newer = Vec::new();
+    while let Some((key, value)) = iter.next().map_err(io)? {
+        let key = ChunkKey::parse(key).ok_or(Damage("chunk key")).map_err(damaged)?;
+        match key.extent {
+            Extent::Window if key.window > last => {}
+            Extent::Window => newer.extend(layers(value).map_err(damaged)?),
+            Extent::Day => {
+                for layer in layers(value).map_err(damaged)? {
+                    add(&mut pieces, layer).map_err(damaged)?;
+                }
+            }
         }
+    }
+    for layer in newer {
+        add(&mut pieces, layer).map_err(damaged)?;
     }
     Ok(pieces)
 }
 
-/// Cuts a head's points at windows, so that one late point does not make all chunks overlap.
-fn by_window(rows: Rows) -> Vec<Piece> {
-    let piece = |part: Vec<(i64, u64)>, strings| {
-        let (first, last) = (part.first()?.0, part.last()?.0);
-        Some(Piece::Head { rows: Rows { field_type: rows.field_type, rows: part, strings }, first, last })
+/// The blocks of a value.
+fn layers(value: &[u8]) -> Result<Vec<Layer>, Damage> {
+    let layer = |block| {
+        Ok(match Block::parse(block)? {
+            Block::Erasure(erasure) => Layer::Erasure(erasure),
+            Block::Chunk(header) => Layer::Piece(Piece::Sealed {
+                chunk: Box::from(block),
+                first: header.first,
+                last: header.last,
+                stats: header.stats.map(Box::new),
+            }),
+        })
     };
-    let parts = rows.rows.chunk_by(|a, b| window_of(a.0) == window_of(b.0));
-    parts.filter_map(|part| piece(part.to_vec(), rows.strings.clone())).collect()
+    blocks::split(value)?.into_iter().map(layer).collect()
+}
+
+/// Cuts a head's points at windows, so that one late point does not make all chunks overlap.
+fn by_window(rows: Option<Rows>) -> Vec<Piece> {
+    let Some(rows) = rows else { return Vec::new() };
+    let piece = |part: &[(i64, u64)]| {
+        let strings = rows.strings.clone();
+        Piece::of_rows(Rows { field_type: rows.field_type, rows: part.to_vec(), strings })
+    };
+    rows.rows.chunk_by(|a, b| window_of(a.0) == window_of(b.0)).filter_map(piece).collect()
 }
 
 /// Orders pieces by time; those that overlap become one chunk.

@@ -3,7 +3,7 @@
 use super::ShardStats;
 use super::flush::{Frozen, Pending};
 use super::index::Index;
-use super::partition::Policy;
+use super::partition::{Partition, Policy};
 use super::series::SeriesTable;
 use crate::error::StorageError;
 use crate::key;
@@ -82,10 +82,11 @@ impl State {
         Ok(())
     }
 
-    /// Bytes of points that no flush has taken yet.
+    /// Bytes of points and deletes that no flush has taken yet.
     pub(super) fn head_bytes(&self) -> u64 {
         let partitions = self.policies.values().flat_map(|p| p.partitions.values());
-        partitions.map(|p| p.head.bytes() as u64).sum()
+        let erasures = |p: &Partition| p.erasures.iter().map(|e| e.bytes() as u64).sum::<u64>();
+        partitions.map(|p| p.head.bytes() as u64 + erasures(p)).sum()
     }
 
     pub(super) fn stats(&self, disk_bytes: u64, durable: u64) -> ShardStats {

@@ -3,12 +3,13 @@
 use super::*;
 use crate::chunk::{Rows, blocks};
 use crate::config::StorageConfig;
-use crate::key::{ChunkKey, PartitionKey};
+use crate::key::{ChunkKey, ChunkKeyBytes, Extent, KeyKind, PartitionKey};
 use crate::rocks::Table;
 use model::batch::{BatchHeader, BatchWriter, Row};
+use model::delete::Measurements;
 use model::scan::ScanError;
 use model::value::ValueRef;
-use model::{FieldId, FieldType, TimeRange};
+use model::{FieldId, FieldType, TagPredicate, TimeRange};
 use tempfile::TempDir;
 
 const DB: DatabaseId = DatabaseId(1);
@@ -37,9 +38,9 @@ fn write(store: &ShardStore, index: u64, times: impl Iterator<Item = i64>) {
     store.apply_write(&bytes, at(index)).unwrap();
 }
 
-fn chunk_key(window: i32) -> [u8; ChunkKey::LEN] {
+fn chunk_key(window: i32) -> ChunkKeyBytes {
     let partition = PartitionKey { policy: RP, start: 0 };
-    ChunkKey { partition, series: SERIES, field: FieldId(0), window }.encode()
+    ChunkKey::window(partition, (SERIES, FieldId(0)), window).encode()
 }
 
 fn value(store: &ShardStore, window: i32) -> Vec<u8> {
@@ -128,4 +129,108 @@ fn appends_are_bounded() {
         assert!(blocks::split(&value(&store, 0)).unwrap().len() <= 9);
     }
     assert_eq!(scan(&store).unwrap(), 40);
+}
+
+const MINUTE: i64 = 60_000_000_000;
+const DAY: i64 = 1_440 * MINUTE;
+
+fn keys(store: &ShardStore) -> Vec<ChunkKey> {
+    let rocks = store.inner.db.rocks();
+    let (from, to) = KeyKind::Chunk.range();
+    let mut keys = Vec::new();
+    let visit = |key: &[u8], _: &[u8]| {
+        keys.extend(ChunkKey::parse(key));
+        std::ops::ControlFlow::Continue(())
+    };
+    rocks.scan(Table::Chunk, &from, &to, visit).unwrap();
+    keys
+}
+
+fn days(store: &ShardStore) -> usize {
+    keys(store).iter().filter(|key| key.extent == Extent::Day).count()
+}
+
+fn compact(store: &ShardStore) -> u64 {
+    let mut points = 0;
+    loop {
+        let step = store.compact(100).unwrap();
+        points += step.points;
+        if step.is_done {
+            return points;
+        }
+    }
+}
+
+#[test]
+fn days_that_are_over_come_under_one_key() {
+    let (store, dir) = store();
+    assert_eq!(compact(&store), 0);
+    // Two days, and one window and a half of the third.
+    write(&store, 1, (0..3_060).map(|i| i * MINUTE));
+    store.flush().unwrap();
+    let sum = store.checksum().unwrap();
+    assert_eq!(keys(&store).len(), 26);
+    assert_eq!(compact(&store), 2_880);
+    assert_eq!((keys(&store).len(), days(&store)), (4, 2));
+    assert_eq!(scan(&store).unwrap(), 3_060);
+    assert_eq!(store.checksum().unwrap(), sum);
+    assert_eq!(compact(&store), 0);
+    // A late point goes to its window, and into its day when that is compacted again.
+    write(&store, 2, std::iter::once(5 * MINUTE + 1));
+    store.flush().unwrap();
+    let late = store.checksum().unwrap().value;
+    assert_eq!(keys(&store).len(), 5);
+    assert_eq!(compact(&store), 1_441);
+    assert_eq!((keys(&store).len(), store.checksum().unwrap().value), (4, late));
+    store.flush().unwrap();
+    drop(store);
+    // After a restart nobody looks at days that are done.
+    let shared = Shared::new(&StorageConfig::default()).unwrap();
+    let store = ShardStore::open(&dir.path().join("state"), &shared).unwrap();
+    write(&store, 3, std::iter::once(3_100 * MINUTE));
+    store.flush().unwrap();
+    assert_eq!(compact(&store), 0);
+    assert_eq!(scan(&store).unwrap(), 3_062);
+}
+
+#[test]
+fn the_last_day_is_compacted_when_a_later_partition_exists() {
+    let (store, _dir) = store();
+    write(&store, 1, (0..300).map(|i| i * MINUTE));
+    store.flush().unwrap();
+    assert_eq!(compact(&store), 0);
+    write(&store, 2, std::iter::once(1 << 50));
+    store.flush().unwrap();
+    assert_eq!(compact(&store), 300);
+    assert_eq!((keys(&store).len(), days(&store)), (2, 1));
+}
+
+#[test]
+fn deletes_of_sealed_points_take_keys_along() {
+    let (store, _dir) = store();
+    write(&store, 1, (0..3_060).map(|i| i * MINUTE));
+    store.flush().unwrap();
+    compact(&store);
+    let delete = |index, from, to| {
+        let range = TimeRange::new(from, to);
+        let (measurements, predicate) = (Measurements::All, TagPredicate::All);
+        let delete = Delete { database: DB, policy: None, measurements, predicate, range };
+        store.delete(&delete, at(index)).unwrap();
+    };
+    // All of the first day and half of the second.
+    delete(2, 0, DAY + 700 * MINUTE);
+    assert_eq!(scan(&store).unwrap(), 3_060 - 2_140);
+    store.flush().unwrap();
+    assert_eq!((keys(&store).len(), days(&store)), (3, 1));
+    assert_eq!(scan(&store).unwrap(), 3_060 - 2_140);
+    // The hidden half goes with the next compaction.
+    assert_eq!(compact(&store), 740);
+    assert_eq!(scan(&store).unwrap(), 3_060 - 2_140);
+    delete(3, i64::MIN, i64::MAX);
+    assert!(store.reader().measurements(DB).is_empty());
+    store.flush().unwrap();
+    assert_eq!(keys(&store), []);
+    write(&store, 4, std::iter::once(MINUTE));
+    store.flush().unwrap();
+    assert_eq!(scan(&store).unwrap(), 1);
 }

@@ -21,6 +21,7 @@ pub(crate) enum Entry {
     DropDatabase(DatabaseId, Vec<RetentionPolicyId>),
     DropPolicy(RetentionPolicyId),
     DropBefore(RetentionPolicyId, i64),
+    Delete(Vec<u8>),
 }
 
 /// A replica: a store in a directory, and the log so far (entry i has index i + 1).
@@ -68,6 +69,7 @@ impl Replica {
             Entry::DropDatabase(database, policies) => store.drop_database(*database, policies, at),
             Entry::DropPolicy(policy) => store.drop_policy(*policy, at),
             Entry::DropBefore(policy, time) => store.drop_before(*policy, *time, at),
+            Entry::Delete(bytes) => store.delete(&model::Delete::decode(bytes).unwrap(), at),
         };
         applied.unwrap();
     }
@@ -81,6 +83,11 @@ impl Replica {
         for index in durable.index as usize..self.log.len() {
             self.apply_logged(index + 1);
         }
+    }
+
+    /// Compacts to the end, in small steps.
+    pub(crate) fn compact(&self) {
+        while !self.store().compact(500).unwrap().is_done {}
     }
 
     /// Encodes rows, naming series by id where the replica knows them and `by_id` says so.

@@ -1,8 +1,10 @@
-//! A store against an ordered map: any writes, flushes, crashes, snapshots and drops, in any order.
+//! A store against an ordered map: any writes, deletes, flushes, compactions, crashes, snapshots and drops, in any
+//! order.
 
 use crate::harness::*;
+use model::delete::Measurements;
 use model::scan::GroupReader;
-use model::{DatabaseId, FieldId, FieldValue, RetentionPolicyId, TagPredicate, TimeRange};
+use model::{DatabaseId, Delete, FieldId, FieldValue, RetentionPolicyId, TagPredicate, TimeRange};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use storage::ShardStore;
@@ -10,6 +12,8 @@ use storage::ShardStore;
 const SERIES: [&str; 6] = ["m,h=a", "m,h=b,z=1", "m,h=c,z=1", "m", "n,h=a", r"n,h=a\ b"];
 const POLICIES: [RetentionPolicyId; 2] = [RetentionPolicyId(7), RetentionPolicyId(8)];
 const DAY: i64 = 24 * HOUR;
+/// How long the partitions of each policy are.
+const DURATIONS: [i64; 2] = [DAY, 3 * DAY];
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -26,8 +30,16 @@ enum Op {
         n: i64,
     },
     Flush,
+    Compact,
     Crash,
     Move,
+    Delete {
+        policy: Option<usize>,
+        measurements: usize,
+        predicate: usize,
+        start: i64,
+        end: i64,
+    },
     DropBefore {
         policy: usize,
         time: i64,
@@ -48,7 +60,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => (0usize..2, 0usize..SERIES.len(), time.clone(), 1i64..300)
             .prop_map(|(policy, series, start, n)| Op::Run { policy, series, start, n }),
         5 => Just(Op::Flush),
+        3 => Just(Op::Compact),
         2 => Just(Op::Crash),
+        4 => delete(),
         1 => Just(Op::Move),
         2 => (0usize..2, time).prop_map(|(policy, time)| Op::DropBefore { policy, time }),
         1 => (0usize..2).prop_map(|policy| Op::DropPolicy { policy }),
@@ -60,6 +74,59 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         }
         ops
     })
+}
+
+fn delete() -> impl Strategy<Value = Op> {
+    let range = prop_oneof![
+        1 => Just((i64::MIN, i64::MAX)),
+        2 => (0i64..60, 0i64..60).prop_map(|(from, len)| (from * HOUR, (from + len) * HOUR)),
+        2 => (0i64..60, 0i64..9000).prop_map(|(from, len)| (from * HOUR + 1, from * HOUR + len * SECOND)),
+        1 => (0i64..4, 1i64..4).prop_map(|(from, len)| (from * DAY, (from + len) * DAY)),
+    ];
+    let policy = prop_oneof![2 => Just(None), 1 => (0usize..2).prop_map(Some)];
+    (policy, 0usize..4, 0..predicates().len(), range).prop_map(
+        |(policy, measurements, predicate, (start, end))| Op::Delete {
+            policy,
+            measurements,
+            predicate,
+            start,
+            end,
+        },
+    )
+}
+
+fn measurements(choice: usize) -> Measurements {
+    match choice {
+        0 => Measurements::All,
+        1 => Measurements::Named("m".into()),
+        2 => Measurements::Match(regex::Regex::new("^[no]$").unwrap()),
+        _ => Measurements::Named("nothing".into()),
+    }
+}
+
+fn predicates() -> Vec<TagPredicate> {
+    let re = |s: &str| regex::Regex::new(s).unwrap();
+    vec![
+        TagPredicate::All,
+        TagPredicate::Equal("h".into(), "a".into()),
+        TagPredicate::Equal("z".into(), "".into()),
+        TagPredicate::NotEqual("z".into(), "1".into()),
+        TagPredicate::Match("h".into(), re("^(b|)$")),
+        TagPredicate::NotMatch("h".into(), re("a")),
+        TagPredicate::Or(vec![
+            TagPredicate::Equal("h".into(), "c".into()),
+            TagPredicate::And(vec![
+                TagPredicate::Equal("z".into(), "".into()),
+                TagPredicate::NotEqual("h".into(), "a".into()),
+            ]),
+        ]),
+    ]
+}
+
+/// Whether the series has tags that satisfy the predicate.
+fn is_selected(series: usize, predicate: &TagPredicate) -> bool {
+    let parts = model::SeriesKey(Box::from(SERIES[series].as_bytes())).parse();
+    predicate.matches(&|key: &str| parts.tags.iter().find(|(k, _)| &**k == key).map_or("", |(_, v)| v))
 }
 
 /// The type of a field follows from its number.
@@ -92,10 +159,10 @@ impl Expected {
         }
     }
 
-    fn retain(&mut self, keep: impl Fn(usize, i64) -> bool) {
-        for ((policy, _), fields) in &mut self.points {
+    fn retain(&mut self, keep: impl Fn(usize, usize, i64) -> bool) {
+        for ((policy, series), fields) in &mut self.points {
             for points in fields.values_mut() {
-                points.retain(|time, _| keep(*policy, *time));
+                points.retain(|time, _| keep(*policy, *series, *time));
             }
             fields.retain(|_, points| !points.is_empty());
         }
@@ -115,17 +182,29 @@ impl Expected {
                 }
             }
             Op::DropBefore { policy: dropped, time: end } => {
-                self.retain(|policy, time| policy != *dropped || time.div_euclid(DAY) * DAY + DAY > *end);
+                let length = DURATIONS[*dropped];
+                self.retain(|policy, _, time| {
+                    policy != *dropped || time.div_euclid(length) * length + length > *end
+                });
+            }
+            Op::Delete { policy: only, measurements: choice, predicate, start, end } => {
+                let (measurements, predicate) = (measurements(*choice), &predicates()[*predicate]);
+                self.retain(|policy, series, time| {
+                    only.is_some_and(|only| only != policy)
+                        || !measurements.contains(&SERIES[series][..1])
+                        || !is_selected(series, predicate)
+                        || !(*start..*end).contains(&time)
+                });
             }
             Op::DropPolicy { policy: dropped } => {
                 self.dropped.insert(*dropped);
-                self.retain(|policy, _| policy != *dropped);
+                self.retain(|policy, _, _| policy != *dropped);
             }
             Op::DropDatabase => {
                 self.dropped.extend([0, 1]);
                 self.points.clear();
             }
-            Op::Flush | Op::Crash | Op::Move => {}
+            Op::Flush | Op::Compact | Op::Crash | Op::Move => {}
         }
     }
 
@@ -165,42 +244,12 @@ impl Expected {
 
     fn check_series(&self, store: &ShardStore, reader: &dyn GroupReader, range: TimeRange) {
         let alive: BTreeSet<usize> = self.points.keys().map(|(_, series)| *series).collect();
-        let tag = |series: usize, key: &str| {
-            let parts = model::SeriesKey(Box::from(SERIES[series].as_bytes())).parse();
-            let found = parts.tags.into_iter().find(|(k, _)| &**k == key).map(|(_, v)| v);
-            found.unwrap_or_else(|| "".into())
-        };
-        let re = |s: &str| regex::Regex::new(s).unwrap();
-        let predicates = [
-            TagPredicate::All,
-            TagPredicate::Equal("h".into(), "a".into()),
-            TagPredicate::Equal("z".into(), "".into()),
-            TagPredicate::NotEqual("z".into(), "1".into()),
-            TagPredicate::Match("h".into(), re("^(b|)$")),
-            TagPredicate::NotMatch("h".into(), re("a")),
-            TagPredicate::Or(vec![
-                TagPredicate::Equal("h".into(), "c".into()),
-                TagPredicate::And(vec![
-                    TagPredicate::Equal("z".into(), "".into()),
-                    TagPredicate::NotEqual("h".into(), "a".into()),
-                ]),
-            ]),
-        ];
+        let predicates = predicates();
         for (measurement, predicate) in
             ["m", "n"].iter().flat_map(|m| predicates.iter().map(move |p| (*m, p)))
         {
-            let wanted = alive.iter().filter(|s| SERIES[**s].starts_with(measurement)).filter(|s| {
-                let (h, z) = (tag(**s, "h"), tag(**s, "z"));
-                predicate.matches(&|key: &str| {
-                    if key == "h" {
-                        &h
-                    } else if key == "z" {
-                        &z
-                    } else {
-                        ""
-                    }
-                })
-            });
+            let of_measurement = alive.iter().filter(|s| SERIES[**s].starts_with(measurement));
+            let wanted = of_measurement.filter(|s| is_selected(**s, predicate));
             let wanted: BTreeSet<u32> =
                 wanted.map(|s| store.lookup_series(DB, SERIES[*s].as_bytes()).unwrap().0).collect();
             let found = reader.series(DB, measurement, predicate);
@@ -223,7 +272,9 @@ impl Expected {
 
 fn entry(replica: &Replica, op: &Op) -> Option<Entry> {
     let batch = |policy: usize, rows: &[Point], by_id| {
-        let header = model::batch::BatchHeader { shard_duration_ns: DAY, ..header(DB, POLICIES[policy]) };
+        let duration = DURATIONS[policy];
+        let header =
+            model::batch::BatchHeader { shard_duration_ns: duration, ..header(DB, POLICIES[policy]) };
         Entry::Write(replica.batch(header, rows, by_id))
     };
     Some(match op {
@@ -242,7 +293,17 @@ fn entry(replica: &Replica, op: &Op) -> Option<Entry> {
         Op::DropBefore { policy, time } => Entry::DropBefore(POLICIES[*policy], *time),
         Op::DropPolicy { policy } => Entry::DropPolicy(POLICIES[*policy]),
         Op::DropDatabase => Entry::DropDatabase(DB, POLICIES.to_vec()),
-        Op::Flush | Op::Crash | Op::Move => return None,
+        Op::Delete { policy, measurements: choice, predicate, start, end } => {
+            let delete = Delete {
+                database: DB,
+                policy: policy.map(|policy| POLICIES[policy]),
+                measurements: measurements(*choice),
+                predicate: predicates()[*predicate].clone(),
+                range: TimeRange::new(*start, *end),
+            };
+            Entry::Delete(delete.encode())
+        }
+        Op::Flush | Op::Compact | Op::Crash | Op::Move => return None,
     })
 }
 
@@ -273,6 +334,7 @@ proptest! {
             }
             match op {
                 Op::Flush => drop(replica.store().flush().unwrap()),
+                Op::Compact => replica.compact(),
                 Op::Crash => replica.crash_and_replay(),
                 Op::Move => replica = moved(replica),
                 _ => {}
@@ -282,6 +344,9 @@ proptest! {
         expected.check(replica.store(), TimeRange::ALL);
         let sum = never_flushed.store().checksum().unwrap();
         prop_assert_eq!(replica.store().checksum().unwrap(), sum);
+        replica.compact();
+        prop_assert_eq!(replica.store().checksum().unwrap(), sum);
+        expected.check(replica.store(), range);
         replica.crash_and_replay();
         prop_assert_eq!(replica.store().checksum().unwrap(), sum);
         expected.check(replica.store(), TimeRange::ALL);
