@@ -20,9 +20,12 @@ mod checksum;
 mod compact;
 mod delete;
 mod erase;
+mod fields;
 mod flush;
 mod head;
 mod index;
+mod memory;
+mod new_keys;
 mod open;
 mod partition;
 mod reader;
@@ -38,6 +41,7 @@ mod write;
 
 pub use checksum::{Checksum, ChecksumJob};
 pub use compact::CompactionStep;
+pub use memory::ShardMemory;
 
 use crate::error::StorageError;
 use crate::marker::ApplyMarker;
@@ -295,7 +299,7 @@ impl ShardStore {
         Ok(marker)
     }
 
-    /// Bytes of unsealed points in memory; a flush is due when they are many. Takes no lock.
+    /// Bytes of unsealed points and new series in memory; a flush is due when they are many. Takes no lock.
     pub fn head_bytes(&self) -> u64 {
         self.inner.head_bytes.load(Ordering::Acquire)
     }
@@ -320,7 +324,7 @@ impl Inner {
         self.poison_on(change(self))?;
         let mut state = self.state.write();
         state.marker = marker;
-        self.head_bytes.store(state.head_bytes(), Ordering::Release);
+        self.head_bytes.store(state.unflushed_bytes(), Ordering::Release);
         Ok(())
     }
 

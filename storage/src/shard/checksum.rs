@@ -181,7 +181,7 @@ impl State {
             sum = sum.wrapping_add(xxh3_64(&bytes));
         };
         add(KeyKind::NextSeries, [u64::from(self.series.next()), 0, 0, 0], "");
-        for ((database, field), known) in &self.fields {
+        for ((database, field), known) in self.fields.iter() {
             let (database, field) = (u64::from(database.0), u64::from(field.0));
             let field_type = u64::from(known.field_type.code());
             add(KeyKind::Field, [database, field, field_type, 0], &known.measurement);

@@ -19,14 +19,10 @@ impl State {
         if self.dropped_databases.insert(database) {
             self.pending.dropped_databases.push(database);
         }
-        for id in self.series.forget(database) {
-            self.pending.series.remove(&id);
-            self.pending.forgotten_series.push(id);
-        }
+        self.pending.series.forget(database);
+        self.pending.forgotten_series.extend(self.series.forget(database));
         self.index.remove_database(database);
-        self.index.sweep();
-        let gone = self.fields.extract_if(|(db, _), _| *db == database).map(|(name, _)| name);
-        self.pending.forgotten_fields.extend(gone);
+        self.pending.forgotten_fields.extend(self.fields.forget(database));
         self.pending.fields.retain(|((db, _), _)| *db != database);
     }
 
@@ -37,50 +33,47 @@ impl State {
         }
         if let Some(gone) = self.policies.remove(&policy) {
             let partitions = gone.partitions.into_iter().collect();
-            self.drop_partitions(policy, gone.database, partitions);
+            self.drop_partitions(policy, partitions);
         }
     }
 
     /// Drops the partitions of a policy that end at or before `time`.
     pub(super) fn drop_before(&mut self, policy: RetentionPolicyId, time: i64) {
         let Some(known) = self.policies.get_mut(&policy) else { return };
-        let database = known.database;
+        // They do not overlap, so those that ended are the first ones.
         let ended: Vec<i64> =
-            known.partitions.iter().filter(|(_, p)| p.end <= time).map(|(start, _)| *start).collect();
+            known.partitions.iter().take_while(|(_, p)| p.end <= time).map(|(start, _)| *start).collect();
+        if ended.is_empty() {
+            return;
+        }
         let gone = ended.into_iter().filter_map(|s| Some((s, known.partitions.remove(&s)?))).collect();
-        self.drop_partitions(policy, database, gone);
+        self.drop_partitions(policy, gone);
     }
 
-    fn drop_partitions(
-        &mut self,
-        policy: RetentionPolicyId,
-        database: DatabaseId,
-        partitions: Vec<(i64, Partition)>,
-    ) {
+    fn drop_partitions(&mut self, policy: RetentionPolicyId, partitions: Vec<(i64, Partition)>) {
         let mut orphans = RoaringBitmap::new();
         for (start, partition) in partitions {
             orphans |= &partition.series;
+            self.open_bytes = self.open_bytes.saturating_sub(partition.open_bytes());
             if partition.recorded {
                 self.pending.dropped_partitions.push(PartitionKey { policy, start });
             }
         }
-        self.leave_index(database, orphans);
+        self.leave_index(orphans);
     }
 
     /// Takes those of the series out of the index that have no points in any partition.
-    pub(super) fn leave_index(&mut self, database: DatabaseId, mut orphans: RoaringBitmap) {
-        for partition in self.policies.values().flat_map(|p| p.partitions.values()) {
+    pub(super) fn leave_index(&mut self, mut orphans: RoaringBitmap) {
+        // The newest first: they have most of what is still alive.
+        for partition in self.policies.values().flat_map(|p| p.partitions.values().rev()) {
+            if orphans.is_empty() {
+                return;
+            }
             orphans -= &partition.series;
         }
         // Without points a series leaves the index but keeps its id: a row that names it brings it back.
         for id in &orphans {
-            let id = SeriesId(id);
-            if let Some(indexed) = self.series.take_indexed(id) {
-                self.index.remove(database, id, &indexed);
-            }
-        }
-        if !orphans.is_empty() {
-            self.index.sweep();
+            self.index.remove(SeriesId(id));
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn apply(inner: &Inner, delete: &Delete) -> Result<(), StorageError> 
     for hit in hits {
         let touched = inner.state.write().erase(&hit, times);
         let gone = if hit.whole { touched } else { emptied(inner, hit.partition, touched)? };
-        inner.state.write().forget(delete, hit.partition, &gone);
+        inner.state.write().forget(hit.partition, &gone);
     }
     Ok(())
 }
@@ -125,6 +125,7 @@ impl State {
     /// Takes points out of the head and hides older ones; answers the columns that may have lost some.
     fn erase(&mut self, hit: &Hit, times: Erasure) -> Columns {
         let Some(partition) = self.partition_mut(hit.partition) else { return Columns::new() };
+        let bytes_before = partition.open_bytes();
         let mut touched = Columns::new();
         for (field, series) in &partition.columns {
             let common = series & &hit.series;
@@ -139,17 +140,19 @@ impl State {
             let series = hit.series.clone();
             partition.erasures.push(Arc::new(SeriesErasure { series, times }));
         }
+        let bytes = partition.open_bytes();
+        self.open_bytes = (self.open_bytes + bytes).saturating_sub(bytes_before);
         touched
     }
 
     /// Notes which columns of a partition are empty; series without points leave the index.
-    fn forget(&mut self, delete: &Delete, key: PartitionKey, gone: &Columns) {
+    fn forget(&mut self, key: PartitionKey, gone: &Columns) {
         let Some(partition) = self.partition_mut(key) else { return };
         let mut orphans = RoaringBitmap::new();
         for (field, series) in gone.iter().filter(|(_, series)| !series.is_empty()) {
             orphans |= partition.forget(*field, series);
         }
-        self.leave_index(delete.database, orphans);
+        self.leave_index(orphans);
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::Inner;
 use super::erase::SeriesErasure;
+use super::fields::{Field, FieldName};
 use super::head::Head;
+use super::new_keys::NewKeys;
 use super::partition::Partition;
-use super::state::{Field, State};
+use super::state::State;
 use super::{erase, records, seal};
 use crate::error::StorageError;
 use crate::key::{self, PartitionKey};
@@ -13,16 +15,15 @@ use crate::rocks::{Batch, Table};
 use hashbrown::HashMap;
 use model::{DatabaseId, FieldId, RetentionPolicyId, SeriesId};
 use roaring::RoaringBitmap;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Changes besides points that are not on disk yet.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    pub(super) series: BTreeMap<SeriesId, (DatabaseId, Box<[u8]>)>,
+    pub(super) series: NewKeys,
     pub(super) forgotten_series: Vec<SeriesId>,
-    pub(super) fields: Vec<((DatabaseId, FieldId), Field)>,
-    pub(super) forgotten_fields: Vec<(DatabaseId, FieldId)>,
+    pub(super) fields: Vec<(FieldName, Field)>,
+    pub(super) forgotten_fields: Vec<FieldName>,
     /// Partitions that were on disk when they were dropped.
     pub(super) dropped_partitions: Vec<PartitionKey>,
     pub(super) dropped_databases: Vec<DatabaseId>,
@@ -80,6 +81,7 @@ impl State {
             next_series: self.series.next(),
             partitions,
         });
+        self.open_bytes = 0;
         self.frozen = Some(Arc::clone(&frozen));
         frozen
     }
@@ -109,7 +111,7 @@ fn freeze_partition(
     key: PartitionKey,
     database: DatabaseId,
 ) -> Option<FrozenPartition> {
-    let head = (!partition.head.is_empty()).then(|| Arc::new(std::mem::take(&mut partition.head)));
+    let head = Some(std::mem::take(&mut partition.head)).filter(|head| !head.is_empty()).map(Arc::new);
     let erasures = std::mem::take(&mut partition.erasures);
     if head.is_none() && erasures.is_empty() && partition.changed.is_empty() && partition.recorded {
         return None;
@@ -217,9 +219,9 @@ fn put_deletes(pending: &Pending, batch: &mut Batch<'_>) {
 
 fn put_records(frozen: &Frozen, batch: &mut Batch<'_>) -> Result<(), StorageError> {
     let pending = &frozen.pending;
-    for (id, (database, key)) in &pending.series {
-        batch.put(Table::Series, &key::series(*id), &records::series(*database, key));
-    }
+    pending.series.each(|id, database, key| {
+        batch.put(Table::Series, &key::series(id), &records::series(database, key));
+    });
     batch.put(Table::Meta, &key::NEXT_SERIES, &records::next_series(frozen.next_series));
     for ((database, field), known) in &pending.fields {
         let value = records::field(known.field_type, &known.measurement);

@@ -1,15 +1,16 @@
 //! Rebuilds the memory of a shard from its small records. Chunks are not read.
 
+use super::fields::Field;
 use super::partition::Partition;
 use super::records;
 use super::series::KeyHash;
-use super::state::{Field, State};
+use super::state::State;
 use crate::error::StorageError;
 use crate::key::{self, KeyKind, PartitionKey};
 use crate::marker::ApplyMarker;
 use crate::rocks::{Rocks, Table};
 use model::time::TimeRange;
-use model::{RetentionPolicyId, SeriesId, SeriesKey};
+use model::{RetentionPolicyId, SeriesId};
 use roaring::RoaringBitmap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -107,8 +108,7 @@ fn load_series(rocks: &Rocks, state: &mut State, alive: &RoaringBitmap) -> Resul
         }
         state.series.restore(id, database, KeyHash::of(database, key));
         if alive.contains(id.0) {
-            let indexed = state.index.insert(database, id, SeriesKey(Box::from(key)).parse());
-            state.series.set_indexed(id, indexed);
+            state.index.insert(database, id, key);
         }
         Ok(())
     })

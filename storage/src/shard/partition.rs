@@ -2,7 +2,7 @@
 //! shard duration never puts the same time into two slices.
 
 use super::erase::SeriesErasure;
-use super::head::{ColumnKey, Head};
+use super::head::{ColumnKey, Head, Pushed as PushedPoint};
 use hashbrown::{HashMap, HashSet};
 use model::time::TimeRange;
 use model::value::ValueRef;
@@ -59,7 +59,7 @@ impl Policy {
     }
 
     /// The partitions that share a time with `range`, in order.
-    pub(super) fn overlapping(&self, range: TimeRange) -> impl Iterator<Item = (i64, &Partition)> {
+    pub(super) fn overlapping(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = (i64, &Partition)> {
         // Partitions do not overlap, so only the last one that starts before the range can reach into it.
         let first =
             self.partitions.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
@@ -123,15 +123,22 @@ impl Partition {
 
     /// Adds a point.
     pub(super) fn push(&mut self, key: ColumnKey, time: i64, value: &ValueRef<'_>) -> Pushed {
-        let Some(column) = self.head.push(key, time, value) else { return Pushed::Point };
-        column.fresh = self.columns.entry(key.field()).or_default().insert(key.series().0);
-        if column.fresh {
+        if self.head.push(key, time, value) == PushedPoint::Point {
+            return Pushed::Point;
+        }
+        if self.columns.entry(key.field()).or_default().insert(key.series().0) {
+            self.head.mark_fresh();
             self.changed.insert(key.field());
             if self.series.insert(key.series().0) {
                 return Pushed::FirstOfSeries;
             }
         }
         Pushed::Point
+    }
+
+    /// Bytes that the next freeze takes.
+    pub(super) fn open_bytes(&self) -> usize {
+        self.head.bytes() + self.erasures.iter().map(|erasure| erasure.bytes()).sum::<usize>()
     }
 
     /// Notes that the series have no point of the field any more; answers those that have none of any field.

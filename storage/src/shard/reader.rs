@@ -1,12 +1,16 @@
 //! What queries ask of a shard, answered from the index and by scans.
 
 use super::Inner;
-use super::index::Measurement;
+use super::index::{Measured, Tags};
 use super::scan;
 use model::scan::{Chunk, GroupReader, ScanError, SeriesRef};
 use model::{DatabaseId, FieldId, FieldType, RetentionPolicyId, SeriesId, TagPredicate, TimeRange};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Series whose tags are collected per hold of the state's lock: some hundred microseconds.
+const SERIES_PER_HOLD: usize = 1_024;
 
 /// Reads a shard as it is at each call.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ impl ShardReader {
         &self,
         database: DatabaseId,
         measurement: &str,
-        read: impl FnOnce(&Measurement) -> T,
+        read: impl FnOnce(Measured<'_>) -> T,
     ) -> T {
         let state = self.inner.state.read();
         state.index.measurement(database, measurement).map(read).unwrap_or_default()
@@ -37,14 +41,17 @@ impl GroupReader for ShardReader {
     }
 
     fn series(&self, database: DatabaseId, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef> {
-        let mut found: Vec<SeriesRef> = {
+        let ids: Vec<u32> =
+            self.with(database, measurement, |known| known.select(predicate).iter().collect());
+        let mut found: Vec<SeriesRef> = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(SERIES_PER_HOLD) {
             let state = self.inner.state.read();
-            let Some(known) = state.index.measurement(database, measurement) else { return Vec::new() };
-            let ids = known.select(predicate);
-            let tags = |id| Some(SeriesRef { id, tags: Arc::clone(&state.series.indexed(id)?.tags) });
-            ids.iter().filter_map(|id| tags(SeriesId(id))).collect()
-        };
-        found.sort_by(|a, b| a.tags.cmp(&b.tags));
+            // One that has lost its points in the meantime is left out.
+            let series =
+                |id: &u32| Some(SeriesRef { id: SeriesId(*id), tags: state.index.tags(SeriesId(*id))? });
+            found.extend(ids.iter().filter_map(series));
+        }
+        found.sort_unstable_by(|a, b| by_tags(&a.tags, &b.tags));
         found
     }
 
@@ -77,12 +84,11 @@ impl GroupReader for ShardReader {
         let Some(known) = state.policies.get(&policy).filter(|p| p.database == database) else {
             return BTreeMap::new();
         };
-        let with_points = known.partitions.values().flat_map(|p| p.columns.keys());
-        let of_measurement = with_points.filter_map(|id| {
-            let field = state.fields.get(&(database, *id))?;
-            (&*field.measurement == measurement).then_some((*id, field.field_type))
-        });
-        of_measurement.collect()
+        let fields = state.fields.of_measurement(database, measurement).iter();
+        // The newest partition first: it has nearly all of them.
+        let has_points = |id: &FieldId| known.partitions.values().rev().any(|p| p.columns.contains_key(id));
+        let with_points = fields.filter(|id| has_points(id));
+        with_points.filter_map(|id| Some((*id, state.fields.get((database, *id))?.field_type))).collect()
     }
 
     fn scan(
@@ -97,7 +103,15 @@ impl GroupReader for ShardReader {
 
     fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
         let state = self.inner.state.read();
-        let mut partitions = state.policies.values().flat_map(|p| p.overlapping(range));
+        // The newest first: what is alive has points there.
+        let mut partitions = state.policies.values().flat_map(|p| p.overlapping(range).rev());
         partitions.any(|(_, partition)| partition.series.contains(series.0))
     }
+}
+
+/// The order of tag sets. Equal strings of a group are mostly the same allocation, so they are rarely compared.
+fn by_tags(a: &Tags, b: &Tags) -> Ordering {
+    let by_text = |a: &Arc<str>, b: &Arc<str>| if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) };
+    let pairs = a.iter().zip(b.iter()).map(|(a, b)| by_text(&a.0, &b.0).then_with(|| by_text(&a.1, &b.1)));
+    pairs.into_iter().find(|order| order.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
 }

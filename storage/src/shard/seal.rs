@@ -12,7 +12,6 @@ use crate::error::StorageError;
 use crate::key::{ChunkKey, ChunkKeyBytes, PartitionKey, window_of};
 use crate::rocks::{Batch, Rocks, Table};
 use hashbrown::HashMap;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Blocks that may be appended to a window before it is folded.
@@ -86,16 +85,13 @@ pub(super) fn seal(
 ) -> Result<Vec<i32>, StorageError> {
     let (mut least, mut greatest) = (i64::MAX, i64::MIN);
     for column in head.in_order() {
-        let rows = match column.sorted() {
-            Some(rows) => Cow::Borrowed(rows),
-            None => Cow::Owned(column.copy(i64::MIN, i64::MAX)),
-        };
+        let rows = column.copy(i64::MIN, i64::MAX);
         let series = column.key.series();
         let erasures: Vec<Erasure> = place.erasures.iter().filter_map(|e| e.of(series)).collect();
         let folding = Folding { rocks: place.rocks, erasures: &erasures };
         let sealing = Sealing { folding, partition: place.partition, column: column.key, rows: &rows };
         let tail = tails.columns.get(&column.key).copied();
-        let tail = sealing.seal(column, tail, batch)?;
+        let tail = sealing.seal(&column, tail, batch)?;
         tails.columns.insert(column.key, tail);
         least = rows.rows.first().map_or(least, |r| least.min(r.0));
         greatest = rows.rows.last().map_or(greatest, |r| greatest.max(r.0));
@@ -112,7 +108,12 @@ struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
-    fn seal(&self, column: &Column, tail: Option<Tail>, batch: &mut Batch<'_>) -> Result<Tail, StorageError> {
+    fn seal(
+        &self,
+        column: &Column<'_>,
+        tail: Option<Tail>,
+        batch: &mut Batch<'_>,
+    ) -> Result<Tail, StorageError> {
         let newest = self.rows.rows.last().map_or(i32::MIN, |r| window_of(r.0));
         let tail = match tail {
             _ if column.fresh => Tail { window: i32::MIN, appends: 0 },

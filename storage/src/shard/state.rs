@@ -1,24 +1,18 @@
 //! Everything a shard holds in memory. One lock guards it; sections are short.
 
 use super::ShardStats;
+use super::fields::Fields;
 use super::flush::{Frozen, Pending};
 use super::index::Index;
-use super::partition::{Partition, Policy};
+use super::partition::Policy;
 use super::series::SeriesTable;
 use crate::error::StorageError;
 use crate::key;
 use crate::marker::ApplyMarker;
 use crate::rocks::{Rocks, Table};
 use hashbrown::{HashMap, HashSet};
-use model::{DatabaseId, FieldId, FieldType, RetentionPolicyId, SeriesId, SeriesKey};
+use model::{DatabaseId, RetentionPolicyId, SeriesId, SeriesKey};
 use std::sync::Arc;
-
-/// A field as far as this group has seen it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) field_type: FieldType,
-    pub(super) measurement: Arc<str>,
-}
 
 /// The state in memory at one applied index.
 #[derive(Debug)]
@@ -29,7 +23,7 @@ pub(super) struct State {
     pub(super) series: SeriesTable,
     pub(super) index: Index,
     /// The first row of a field fixes its type; rows of another type are left out.
-    pub(super) fields: HashMap<(DatabaseId, FieldId), Field>,
+    pub(super) fields: Fields,
     pub(super) policies: HashMap<RetentionPolicyId, Policy>,
     pub(super) dropped_databases: HashSet<DatabaseId>,
     pub(super) dropped_policies: HashSet<RetentionPolicyId>,
@@ -39,6 +33,8 @@ pub(super) struct State {
     pub(super) frozen: Option<Arc<Frozen>>,
     /// Counts partitions as they are made; only in memory.
     pub(super) incarnation: u64,
+    /// Bytes of heads and deletes that no flush has taken yet.
+    pub(super) open_bytes: usize,
 }
 
 impl State {
@@ -49,22 +45,23 @@ impl State {
             rocks,
             series: SeriesTable::default(),
             index: Index::default(),
-            fields: HashMap::new(),
+            fields: Fields::default(),
             policies: HashMap::new(),
             dropped_databases: HashSet::new(),
             dropped_policies: HashSet::new(),
             pending: Pending::default(),
             frozen: None,
             incarnation: 0,
+            open_bytes: 0,
         }
     }
 
     /// The canonical key of a known series: from what is not written yet, else from disk.
     pub(super) fn series_key(&self, id: SeriesId) -> Result<SeriesKey, StorageError> {
         let frozen = self.frozen.as_ref().map(|f| &f.pending);
-        let unwritten = [Some(&self.pending), frozen].into_iter().flatten();
-        if let Some(key) = unwritten.filter_map(|p| p.series.get(&id)).map(|(_, key)| key).next() {
-            return Ok(SeriesKey(key.clone()));
+        let mut unwritten = [Some(&self.pending), frozen].into_iter().flatten();
+        if let Some(key) = unwritten.find_map(|p| p.series.get(id)) {
+            return Ok(SeriesKey(key));
         }
         let value = self.rocks.get(Table::Series, &key::series(id))?;
         let value = value.ok_or(StorageError::damaged("series table: a known series is missing"))?;
@@ -72,21 +69,28 @@ impl State {
         Ok(SeriesKey(Box::from(key)))
     }
 
-    /// Puts a series that has points into the index, if it is not there.
-    pub(super) fn index_series(&mut self, database: DatabaseId, id: SeriesId) -> Result<(), StorageError> {
-        if self.series.indexed(id).is_none() {
-            let parts = self.series_key(id)?.parse();
-            let indexed = self.index.insert(database, id, parts);
-            self.series.set_indexed(id, indexed);
+    /// Puts a series that has points into the index, if it is not there. `key` is its canonical key, if it is at hand.
+    pub(super) fn index_series(
+        &mut self,
+        database: DatabaseId,
+        id: SeriesId,
+        key: Option<&[u8]>,
+    ) -> Result<(), StorageError> {
+        if !self.index.contains(id) {
+            match key {
+                Some(key) => self.index.insert(database, id, key),
+                None => {
+                    let key = self.series_key(id)?;
+                    self.index.insert(database, id, &key.0);
+                }
+            }
         }
         Ok(())
     }
 
-    /// Bytes of points and deletes that no flush has taken yet.
-    pub(super) fn head_bytes(&self) -> u64 {
-        let partitions = self.policies.values().flat_map(|p| p.partitions.values());
-        let erasures = |p: &Partition| p.erasures.iter().map(|e| e.bytes() as u64).sum::<u64>();
-        partitions.map(|p| p.head.bytes() as u64 + erasures(p)).sum()
+    /// Bytes that no flush has taken yet: points, deletes, keys of new series. O(1).
+    pub(super) fn unflushed_bytes(&self) -> u64 {
+        (self.open_bytes + self.pending.series.bytes()) as u64
     }
 
     pub(super) fn stats(&self, disk_bytes: u64, durable: u64) -> ShardStats {
