@@ -15,8 +15,6 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How long the preferred founder of a group may take before the others found it: the member set is the same, so whoever
 /// comes first decides nothing.
 const PREFERRED_HEAD_START: Duration = Duration::from_secs(3);
-/// How often expired shard groups are looked for.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 /// How long one drop may take before it is left to the next round.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -78,10 +76,11 @@ fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Option<Ca
     (catalog.nodes.get(&id) != Some(info)).then(|| CatalogCommand::PutNode { id, info: info.clone() })
 }
 
-/// Drops expired shard groups. Only a group's leader proposes, by its own clock; apply does what the entry says.
-pub(crate) async fn enforce_retention(node: Arc<NodeCoordinator>) {
+/// Drops expired shard groups, looking every `interval`. Only a group's leader proposes, by its own clock; apply does what
+/// the entry says.
+pub(crate) async fn enforce_retention(node: Arc<NodeCoordinator>, interval: Duration) {
     loop {
-        sleep(RETENTION_INTERVAL).await;
+        sleep(interval).await;
         let catalog = node.host.catalog();
         let now_ns = node.clock.now_ns();
         let policies = catalog.databases.iter().flat_map(|d| d.policies.iter());

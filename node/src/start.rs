@@ -160,10 +160,11 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
 /// The loops beside the requests.
 fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identity) -> Vec<JoinHandle<()>> {
     let info = parts.membership.info().clone();
+    let retention = parts.config.retention.check_interval;
     vec![
         parts.raft.spawn(maintenance::found_groups(Arc::clone(node), identity.clone())),
         tokio::spawn(maintenance::publish(Arc::clone(node), identity, info)),
-        tokio::spawn(maintenance::enforce_retention(Arc::clone(node))),
+        tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
     ]
 }
 

@@ -11,7 +11,9 @@ pub(crate) use batch::Batch;
 pub use shared::Shared;
 
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{BoundColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, FlushOptions, ReadOptions};
+use rocksdb::{
+    BoundColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBRawIterator, FlushOptions, ReadOptions,
+};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -139,6 +141,16 @@ impl Rocks {
     /// not seen by iterators that are open already.
     pub(crate) fn delete_files(&self, table: Table, from: &[u8], to: &[u8]) -> Result<(), EngineError> {
         Ok(self.db.delete_file_in_range_cf(&self.family(table)?, from, to)?)
+    }
+
+    /// Writes the files anew that reach into `[from, to)`, without what was deleted. Blocks until that is done; cheap
+    /// after [`Self::delete_files`] of the same range, which leaves at most the two at its ends on each level.
+    pub(crate) fn compact(&self, table: Table, from: &[u8], to: &[u8]) -> Result<(), EngineError> {
+        let mut options = CompactOptions::default();
+        // Others may compact meanwhile.
+        options.set_exclusive_manual_compaction(false);
+        self.db.compact_range_cf_opt(&self.family(table)?, Some(from), Some(to), &options);
+        Ok(())
     }
 
     /// An iterator over the keys of `[from, to)`, which sees the database as it is now.

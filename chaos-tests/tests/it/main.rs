@@ -23,5 +23,6 @@ mod election;
 mod limits;
 #[cfg(test)]
 mod recorded_writes;
+mod retention;
 #[cfg(test)]
 mod support;

@@ -200,6 +200,12 @@ options! {
         write_buffer: ByteSize = "32MiB" in "1MiB" ..= "1GiB";
     }
 
+    /// When points that a retention policy no longer keeps are dropped.
+    [retention] RetentionConfig {
+        /// How often each group's leader looks for shard groups that have ended. Shorter frees the disk sooner.
+        check_interval: Duration = "1m" in "1s" ..= "24h";
+    }
+
     /// Limits of the HTTP servers.
     [http] HttpConfig {
         /// Open connections. Above it, new ones wait to be accepted.

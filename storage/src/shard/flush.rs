@@ -183,7 +183,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Deletes the files of dropped partitions at once; what shares a file with others goes with compaction.
+    /// Frees the disk of dropped partitions at once: files of their own are deleted, those shared with others are written
+    /// anew without them.
     fn free_space(&self, frozen: &Frozen) {
         let rocks = self.db.rocks();
         for gone in &frozen.pending.dropped_partitions {
@@ -192,7 +193,8 @@ impl Inner {
                 continue;
             }
             let (from, to) = gone.chunk_range();
-            if let Err(error) = rocks.delete_files(Table::Chunk, &from, &to) {
+            let freed = rocks.delete_files(Table::Chunk, &from, &to);
+            if let Err(error) = freed.and_then(|()| rocks.compact(Table::Chunk, &from, &to)) {
                 // The range is deleted already; only its space comes back later.
                 tracing::warn!(%error, "files of a dropped partition were not deleted");
             }
