@@ -11,6 +11,17 @@ use std::time::Duration;
 /// What the runtime may take to drop what still hangs after a graceful stop.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
+/// How jemalloc behaves, which RocksDB brings along and all of the process allocates with: few arenas, because each keeps
+/// memory of its own and a node has many threads that mostly wait; what is free goes back to the system after a second,
+/// by a thread of its own, also when the node is idle.
+#[expect(
+    unsafe_code,
+    reason = "jemalloc reads its options from a symbol of this name and type, a pointer to a C string"
+)]
+#[unsafe(export_name = "malloc_conf")]
+pub static MALLOC_CONF: &[u8; 70] =
+    b"background_thread:true,narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let finished = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
