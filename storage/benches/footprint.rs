@@ -32,7 +32,7 @@ fn main() {
     let shared = Shared::new(&small).expect("RocksDB");
     let corpus = Corpus::load();
     let clusters = wanted.div_ceil(corpus.series_per_cluster());
-    let (stores, _) = open_all(dir.path(), &shared);
+    let (stores, ..) = open_all(dir.path(), &shared);
     let mut node = Node { corpus, clusters, stores, index: 0, first_rss: rss() };
     say(&format!("{} series, {GROUPS} groups", node.series()));
     node.scrapes("new series, 1 point each", 0..1);
@@ -43,14 +43,18 @@ fn main() {
     node.flush("flushed");
     let Node { corpus, clusters, stores, index, first_rss } = node;
     drop(stores);
-    let (stores, took) = open_all(dir.path(), &shared);
+    let (stores, took, on_cpu) = open_all(dir.path(), &shared);
     let node = Node { corpus, clusters, stores, index, first_rss };
-    node.report(&format!("opened in {:.2} s", took.as_secs_f64()));
+    node.report(&format!(
+        "opened in {:.2} s, {:.2} s of processors",
+        took.as_secs_f64(),
+        on_cpu.as_secs_f64()
+    ));
 }
 
 /// Opens all stores on as many threads as there are groups.
-fn open_all(dir: &Path, shared: &Shared) -> (Vec<ShardStore>, Duration) {
-    let began = Instant::now();
+fn open_all(dir: &Path, shared: &Shared) -> (Vec<ShardStore>, Duration, Duration) {
+    let (began, began_on_cpu) = (Instant::now(), all_on_cpu());
     let stores = std::thread::scope(|scope| {
         let opening: Vec<_> = (0..GROUPS)
             .map(|group| {
@@ -59,7 +63,7 @@ fn open_all(dir: &Path, shared: &Shared) -> (Vec<ShardStore>, Duration) {
             .collect();
         opening.into_iter().map(|thread| thread.join().expect("opened")).collect()
     });
-    (stores, began.elapsed())
+    (stores, began.elapsed(), all_on_cpu().saturating_sub(began_on_cpu))
 }
 
 impl Node {
@@ -78,7 +82,7 @@ impl Node {
                     let marker = ApplyMarker { index: self.index, bytes: Vec::new() };
                     let began = on_cpu();
                     store.apply_write(&batch, marker).expect("applied");
-                    took += on_cpu() - began;
+                    took += on_cpu().saturating_sub(began);
                     rows += count;
                     bytes += batch.len();
                 }
@@ -92,11 +96,13 @@ impl Node {
     }
 
     fn flush(&self, what: &str) {
-        let began = Instant::now();
+        let (began, began_on_cpu) = (Instant::now(), all_on_cpu());
         for store in &self.stores {
             store.flush().expect("flushed");
         }
-        self.report(&format!("{what} in {:.2} s", began.elapsed().as_secs_f64()));
+        let (took, on_cpu) =
+            (began.elapsed().as_secs_f64(), all_on_cpu().saturating_sub(began_on_cpu).as_secs_f64());
+        self.report(&format!("{what} in {took:.2} s, {on_cpu:.2} s of processors"));
     }
 
     fn report(&self, what: &str) {
@@ -122,6 +128,14 @@ impl Node {
             sum(|m| m.new_keys),
         ));
     }
+}
+
+/// Time on a processor of all threads of this process, to some ten milliseconds.
+fn all_on_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/stat").expect("stat");
+    let fields: Vec<&str> = text.rsplit(") ").next().expect("fields").split(' ').collect();
+    let ticks: u64 = fields[11..13].iter().map(|n| n.parse::<u64>().expect("ticks")).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// How long this thread has been on a processor: other work on the machine does not count.

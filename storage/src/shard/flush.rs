@@ -119,8 +119,7 @@ fn freeze_partition(
     partition.frozen.clone_from(&head);
     partition.frozen_erasures.clone_from(&erasures);
     let changed = std::mem::take(&mut partition.changed);
-    let bitmaps = changed.into_iter().map(|f| (f, partition.columns.get(&f).cloned().unwrap_or_default()));
-    let activity = bitmaps.collect();
+    let activity = changed.into_iter().map(|field| (field, partition.packed(field))).collect();
     let is_new = !std::mem::replace(&mut partition.recorded, true);
     let (incarnation, end) = (partition.incarnation, partition.end);
     Some(FrozenPartition { key, incarnation, database, end, is_new, activity, erasures, head })

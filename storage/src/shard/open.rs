@@ -69,7 +69,11 @@ fn load_activity(rocks: &Rocks, state: &mut State) -> Result<(), StorageError> {
         partition.series |= &series;
         partition.columns.insert(field, series);
         Ok(())
-    })
+    })?;
+    for partition in state.policies.values_mut().flat_map(|p| p.partitions.values_mut()) {
+        partition.series.optimize();
+    }
+    Ok(())
 }
 
 fn load_fields(rocks: &Rocks, state: &mut State) -> Result<(), StorageError> {

@@ -136,6 +136,15 @@ impl Partition {
         Pushed::Point
     }
 
+    /// The series that have a point of a field, in runs where that is smaller: neighbours appear together, so a
+    /// partition that is over keeps some bits a series.
+    pub(super) fn packed(&mut self, field: FieldId) -> RoaringBitmap {
+        self.series.optimize();
+        let Some(series) = self.columns.get_mut(&field) else { return RoaringBitmap::new() };
+        series.optimize();
+        series.clone()
+    }
+
     /// Bytes that the next freeze takes.
     pub(super) fn open_bytes(&self) -> usize {
         self.head.bytes() + self.erasures.iter().map(|erasure| erasure.bytes()).sum::<usize>()

@@ -127,7 +127,10 @@ mod tests {
             prop_assert_eq!(back, (FieldType::Boolean, Arc::from(name.as_str())));
             prop_assert_eq!(parse_next_series(&next_series(id)).unwrap(), id);
             prop_assert_eq!(parse_compacted(&compacted(id as i32)).unwrap(), id as i32);
-            let bitmap: RoaringBitmap = ids.into_iter().collect();
+            let mut bitmap: RoaringBitmap = ids.iter().copied().collect();
+            bitmap.insert_range(id..id.saturating_add(9_000));
+            prop_assert_eq!(parse_activity(&activity(&bitmap).unwrap()).unwrap(), bitmap.clone());
+            bitmap.optimize();
             prop_assert_eq!(parse_activity(&activity(&bitmap).unwrap()).unwrap(), bitmap);
         }
 
