@@ -1,7 +1,7 @@
 //! What a query reads from one replica of one group: series by tag predicate, then column chunks by time range.
 //!
-//! Storage implements [`GroupReader`], `query` folds over it; neither knows the other. Chunks are handed out lazily:
-//! a window that covers a whole chunk folds its [`ChunkStats`] and never decodes it.
+//! Storage implements [`GroupReader`], `query` folds over it; neither knows the other. Chunks are handed out one at a
+//! time: who has enough stops, and a window that covers a whole chunk folds its [`ChunkStats`] and never decodes it.
 
 use crate::id::{DatabaseId, FieldId, RetentionPolicyId, SeriesId};
 use crate::predicate::TagPredicate;
@@ -53,20 +53,76 @@ pub struct ColumnBatch {
     pub values: Values,
 }
 
-/// A run of points of one field of one series, decoded only when asked.
-pub trait Chunk: Send {
-    /// The times of the first and of the last point, both inclusive.
-    fn bounds(&self) -> (i64, i64);
+impl Default for ColumnBatch {
+    /// No points.
+    fn default() -> Self {
+        Self { times: Vec::new(), values: Values::Float(Vec::new()) }
+    }
+}
 
-    /// The summary of *all* points of the chunk, if it is known without decoding.
-    fn stats(&self) -> Option<ChunkStats>;
+/// In which direction a column is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest chunk first.
+    Ascending,
+    /// Newest chunk first. Points within a chunk rise in time all the same.
+    Descending,
+}
 
-    /// All points of the chunk, including those outside the scanned range.
+/// The times of a chunk's first and last point, both inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Time of the first point, ns.
+    pub first: i64,
+    /// Time of the last point, ns.
+    pub last: i64,
+}
+
+/// One field of one series after the other, chunk by chunk. Holds one chunk at a time, whatever the range is.
+///
+/// Chunks come in the order asked for and do not overlap each other; the last write has won already. A chunk may reach
+/// beyond the range: there it may lack what was written last, so the reader looks at the times in the range only.
+pub trait ColumnReader {
+    /// Starts with another series; what was left of the one before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`ScanError::Replaced`]: nothing more is read from this reader.
+    fn seek(&mut self, series: SeriesId, range: TimeRange, order: Order) -> Result<(), ScanError>;
+
+    /// Moves to the next chunk that overlaps the range. `None` at the end.
     ///
     /// # Errors
     ///
     /// [`ScanError`] when the bytes on disk are damaged or cannot be read.
-    fn decode(&self) -> Result<ColumnBatch, ScanError>;
+    fn next_chunk(&mut self) -> Result<Option<Bounds>, ScanError>;
+
+    /// The summary of the chunk, if it lies in the range as a whole and its summary is known without decoding.
+    fn stats(&self) -> Option<ChunkStats>;
+
+    /// Puts all points of the chunk into `batch`, in place of what was there; its buffers are used again.
+    ///
+    /// # Errors
+    ///
+    /// As [`ColumnReader::next_chunk`].
+    fn decode(&mut self, batch: &mut ColumnBatch) -> Result<(), ScanError>;
+}
+
+/// One retention policy of a group, open for reading. Columns see every point that was there when they were sought.
+pub trait PolicyReader {
+    /// A reader of one field. What it opens on disk serves all the series that it is moved to.
+    fn column(&self, field: FieldId) -> Box<dyn ColumnReader + '_>;
+}
+
+/// A chunk read whole; see [`GroupReader::scan`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// First and last time.
+    pub bounds: Bounds,
+    /// As [`ColumnReader::stats`].
+    pub stats: Option<ChunkStats>,
+    /// All points of the chunk.
+    pub batch: ColumnBatch,
 }
 
 /// Why a scan could not be answered. Nothing was changed; the caller reports it and may ask another replica.
@@ -85,6 +141,9 @@ pub enum ScanError {
     /// The disk could not be read.
     #[error("read failed: {0}")]
     Io(String),
+    /// A snapshot took the place of the state while it was read: open the policy again and start over.
+    #[error("the state was replaced while it was read")]
+    Replaced,
 }
 
 /// A consistent view of one group's replica. All methods are synchronous and may read the disk.
@@ -120,19 +179,33 @@ pub trait GroupReader: Send + Sync + Debug {
         measurement: &str,
     ) -> BTreeMap<FieldId, FieldType>;
 
-    /// Chunks of one field of one series that overlap the range: in order of time, not overlapping each other, last
-    /// write already won. Chunks may reach beyond the range. Empty if there is none.
+    /// Opens a retention policy for reading columns.
+    fn open(&self, policy: RetentionPolicyId) -> Box<dyn PolicyReader>;
+
+    /// All chunks of one field of one series that overlap the range, oldest first, each read whole. Takes the memory of all
+    /// of them: queries use [`GroupReader::open`].
     ///
     /// # Errors
     ///
-    /// [`ScanError::Io`] when the disk cannot be read.
+    /// Those of [`ColumnReader`].
     fn scan(
         &self,
         policy: RetentionPolicyId,
         series: SeriesId,
         field: FieldId,
         range: TimeRange,
-    ) -> Result<Vec<Box<dyn Chunk>>, ScanError>;
+    ) -> Result<Vec<Run>, ScanError> {
+        let policy = self.open(policy);
+        let mut column = policy.column(field);
+        column.seek(series, range, Order::Ascending)?;
+        let mut runs = Vec::new();
+        while let Some(bounds) = column.next_chunk()? {
+            let mut batch = ColumnBatch::default();
+            column.decode(&mut batch)?;
+            runs.push(Run { bounds, stats: column.stats(), batch });
+        }
+        Ok(runs)
+    }
 
     /// Whether the series has a point of any field in the policies and the range, for time-bounded SHOW statements;
     /// may say yes for a series with points in the same shard group only.

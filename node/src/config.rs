@@ -10,7 +10,7 @@
 //! - [`RaftConfig`]: `groups`, `heartbeat`, `election_min`, `election_max`, `snapshot_log_bytes`, `snapshot_interval`,
 //!   `log_kept_after_snapshot`, `snapshot_rate`;
 //! - [`WriteConfig`]: `timeout`, `inflight_bytes`, `body_bytes`, `inflated_bytes`;
-//! - [`QueryConfig`]: `timeout`, `memory_per_query`, `memory_total`, `max_concurrent`, `max_buckets`, `max_series`,
+//! - [`QueryConfig`]: `timeout`, `memory_per_query`, `memory_total`, `max_concurrent`, `max_queued`, `max_buckets`, `max_series`,
 //!   `stale_reads`;
 //! - [`StorageConfig`]: `block_cache`, `write_buffer`;
 //! - [`HttpConfig`]: `max_connections`, `header_timeout`, `body_timeout`.

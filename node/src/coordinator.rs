@@ -2,11 +2,13 @@
 //! `catalog.rs` changes the catalog, `admin.rs` tells about the cluster.
 
 use crate::metrics::NodeMetrics;
+use crate::turns::QueryTurns;
 use api::coordinator::{
     AdminError, ExecuteError, ExecuteRequest, Readiness, StatementResponse, WriteError, WriteRequest,
 };
 use futures::future::BoxFuture;
 use model::{Clock, GroupId};
+use query::MemoryPool;
 use raft::{RaftHost, SubmitError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +30,12 @@ pub struct RequestLimits {
     pub stale_reads: bool,
     /// Per query: memory, buckets, series.
     pub query: query::QueryLimits,
+    /// Bytes that all queries together may hold.
+    pub query_memory_bytes: u64,
+    /// Statements that run at once; more of them wait.
+    pub query_slots: usize,
+    /// Statements that may wait.
+    pub queries_queued_max: usize,
 }
 
 /// This node's implementation of [`api::Coordinator`].
@@ -37,22 +45,24 @@ pub struct NodeCoordinator {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: RequestLimits,
     pub(crate) metrics: NodeMetrics,
-    /// Statements that run at once; more of them wait.
-    pub(crate) query_slots: tokio::sync::Semaphore,
+    pub(crate) turns: QueryTurns,
+    /// What all statements together may hold.
+    pub(crate) query_memory: Arc<MemoryPool>,
     pub(crate) stopping: AtomicBool,
 }
 
 impl NodeCoordinator {
-    /// A coordinator over running groups. `query_slots` statements run at once.
-    pub fn new(
-        host: Arc<RaftHost>,
-        clock: Arc<dyn Clock>,
-        limits: RequestLimits,
-        query_slots: usize,
-    ) -> Self {
-        let query_slots = tokio::sync::Semaphore::new(query_slots.max(1));
-        let stopping = AtomicBool::new(false);
-        Self { host, clock, limits, metrics: NodeMetrics::default(), query_slots, stopping }
+    /// A coordinator over running groups.
+    pub fn new(host: Arc<RaftHost>, clock: Arc<dyn Clock>, limits: RequestLimits) -> Self {
+        Self {
+            host,
+            clock,
+            limits,
+            metrics: NodeMetrics::default(),
+            turns: QueryTurns::new(limits.query_slots, limits.queries_queued_max),
+            query_memory: Arc::new(MemoryPool::new(limits.query_memory_bytes)),
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// The local replicas of the data groups.

@@ -114,6 +114,26 @@ impl NodeCoordinator {
             metrics.points_dropped.load(Ordering::Relaxed),
         );
         metrics.statements.render(&mut page, "steadfast_statement_seconds", "How long statements took.");
+        page.single(
+            ("steadfast_queries_running", "gauge", "Statements at work; limit: query.max_concurrent."),
+            self.turns.running(),
+        );
+        page.single(
+            (
+                "steadfast_queries_waiting",
+                "gauge",
+                "Statements that wait for a turn; limit: query.max_queued.",
+            ),
+            self.turns.waiting(),
+        );
+        page.single(
+            (
+                "steadfast_query_memory_bytes",
+                "gauge",
+                "Memory that statements hold; limit: query.memory_total.",
+            ),
+            self.query_memory.used_bytes(),
+        );
         self.render_groups(&mut page);
         page.finish()
     }

@@ -38,16 +38,17 @@ impl NodeCoordinator {
         request: &ExecuteRequest,
         deadline: Instant,
     ) -> Result<StatementResponse, ExecuteError> {
-        let unavailable = |_| ExecuteError::Unavailable("this node is stopping".to_owned());
-        let slot = tokio::time::timeout_at(deadline, self.query_slots.acquire());
-        let Ok(slot) = slot.await else {
-            return Err(ExecuteError::LimitExceeded("query-timeout limit exceeded".to_owned()));
-        };
-        let _slot = slot.map_err(unavailable)?;
+        let turn = self.turns.take(deadline).await?;
         let stale = self.read_barriers(deadline).await?;
-        let budget = Arc::new(Budget::new(&self.limits.query, deadline.into_std()));
+        let pool = Arc::clone(&self.query_memory);
+        let budget = Arc::new(Budget::with_pool(&self.limits.query, deadline.into_std(), pool));
         let cancel = CancelOnDrop(Arc::clone(&budget));
-        let work = self.statement_work(request, budget);
+        let statement = self.statement_work(request, budget);
+        let work = move || {
+            // A client that left frees its turn when its threads have stopped, not before.
+            let _turn = turn;
+            statement()
+        };
         let result = match tokio::task::spawn_blocking(work).await {
             Ok(result) => result.map_err(execute_error)?,
             Err(panic) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),
@@ -142,6 +143,7 @@ fn execute_error(error: QueryError) -> ExecuteError {
     match error {
         QueryError::Statement(text) => ExecuteError::Statement(text),
         QueryError::LimitExceeded(text) => ExecuteError::LimitExceeded(text),
+        QueryError::Overloaded(text) => ExecuteError::Unavailable(text),
         QueryError::Cancelled => ExecuteError::Statement("query interrupted".to_owned()),
         QueryError::Scan(error) => ExecuteError::Internal(error.to_string()),
     }

@@ -1,9 +1,18 @@
-//! Folds one fragment of a query over all local groups, on as many threads as there are cores.
+//! Folds one fragment of a query over all local groups.
+//!
+//! The work of a fragment is cut into items: look up the series of a group, fold some of them. One thread begins; a query
+//! that is not over soon gets as many as there are cores. So a dashboard's small queries pay for no threads, and a wide
+//! scan of one group uses all cores.
 
 use model::scan::GroupReader;
-use query::{Budget, Fragment, Partial, QueryError, Scatter};
+use parking_lot::Mutex;
+use query::{Budget, Fragment, Partial, QueryError, Scatter, Selection};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a query works on one thread before it gets more: about what starting them costs, a few times over.
+const ALONE: Duration = Duration::from_micros(300);
 
 /// The replicas a statement reads, each behind its read barrier already.
 #[derive(Debug)]
@@ -16,46 +25,98 @@ pub(crate) struct LocalScatter {
 impl LocalScatter {
     /// Reads from these replicas, in order of their groups.
     pub(crate) fn new(readers: Vec<Arc<dyn GroupReader>>, budget: Arc<Budget>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(readers.len().max(1));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self { readers, budget, threads }
-    }
-
-    /// One thread's work: takes the next group until none is left.
-    fn fold_some(
-        &self,
-        fragment: &Fragment,
-        next: &AtomicUsize,
-    ) -> Vec<(usize, Result<Partial, QueryError>)> {
-        let mut folded = Vec::new();
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(reader) = self.readers.get(place) else { return folded };
-            let partial = fragment.fold(&**reader, &self.budget);
-            let failed = partial.is_err();
-            folded.push((place, partial));
-            if failed {
-                return folded;
-            }
-        }
     }
 }
 
 impl Scatter for LocalScatter {
     fn scatter(&self, fragment: &Fragment) -> Result<Vec<Partial>, QueryError> {
-        let next = AtomicUsize::new(0);
-        let mut folded = std::thread::scope(|scope| {
-            let helpers: Vec<_> =
-                (1..self.threads).map(|_| scope.spawn(|| self.fold_some(fragment, &next))).collect();
-            let mut folded = self.fold_some(fragment, &next);
+        let work = Work { scatter: self, fragment, queue: Mutex::default() };
+        let begun = Instant::now();
+        while begun.elapsed() < ALONE || self.threads == 1 {
+            if !work.do_one() {
+                return work.finish();
+            }
+        }
+        std::thread::scope(|scope| {
+            let helpers: Vec<_> = (1..self.threads).map(|_| scope.spawn(|| while work.do_one() {})).collect();
+            while work.do_one() {}
             for helper in helpers {
-                match helper.join() {
-                    Ok(some) => folded.extend(some),
-                    Err(panic) => std::panic::resume_unwind(panic),
+                if let Err(panic) = helper.join() {
+                    std::panic::resume_unwind(panic);
                 }
             }
-            folded
         });
-        folded.sort_by_key(|(place, _)| *place);
-        folded.into_iter().map(|(_, partial)| partial).collect()
+        work.finish()
+    }
+}
+
+/// Place of a group among the readers, and of a part in its selection.
+type Place = (usize, usize);
+
+/// What is left of a fragment, and what is done.
+struct Work<'a> {
+    scatter: &'a LocalScatter,
+    fragment: &'a Fragment,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Groups whose series were looked up, or are being so.
+    selected: usize,
+    parts: VecDeque<(Place, Arc<Selection>)>,
+    folded: BTreeMap<Place, Partial>,
+    failed: Option<QueryError>,
+}
+
+impl Work<'_> {
+    /// Does the next item; false when there is none, or none that matters.
+    fn do_one(&self) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.failed.is_some() {
+            return false;
+        }
+        let next = queue.parts.pop_front();
+        if let Some((place, selection)) = next {
+            drop(queue);
+            let reader = &self.scatter.readers[place.0];
+            let folded = self.fragment.fold_part(&**reader, &selection, place.1, &self.scatter.budget);
+            let mut queue = self.queue.lock();
+            match folded {
+                Ok(partial) => drop(queue.folded.insert(place, partial)),
+                Err(error) => {
+                    queue.failed.get_or_insert(error);
+                }
+            }
+            return true;
+        }
+        let group = queue.selected;
+        let Some(reader) = self.scatter.readers.get(group) else { return false };
+        queue.selected += 1;
+        drop(queue);
+        let selection = self.fragment.select(&**reader, &self.scatter.budget);
+        let mut queue = self.queue.lock();
+        match selection {
+            Ok(selection) => {
+                let selection = Arc::new(selection);
+                let parts = (0..selection.parts()).map(|part| ((group, part), Arc::clone(&selection)));
+                queue.parts.extend(parts);
+            }
+            Err(error) => {
+                queue.failed.get_or_insert(error);
+            }
+        }
+        true
+    }
+
+    /// Partials in the order of groups and parts, whoever folded them.
+    fn finish(self) -> Result<Vec<Partial>, QueryError> {
+        let queue = self.queue.into_inner();
+        match queue.failed {
+            Some(error) => Err(error),
+            None => Ok(queue.folded.into_values().collect()),
+        }
     }
 }

@@ -94,8 +94,7 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
     parts.peers.attach(&host);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let limits = request_limits(parts.config);
-    let slots = query_slots(parts.config);
-    let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, limits, slots));
+    let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, limits));
     parts.late.set(Arc::clone(&node));
     let upkeep = spawn_upkeep(&parts, &node, identity);
 
@@ -239,15 +238,10 @@ fn request_limits(config: &Config) -> RequestLimits {
             buckets_max: config.query.max_buckets,
             series_max: config.query.max_series,
         },
+        query_memory_bytes: config.query.memory_total.bytes(),
+        query_slots: config.query.max_concurrent,
+        queries_queued_max: config.query.max_queued,
     }
-}
-
-/// Statements that may run at once: as configured, and never so many that all of them together could hold more than the
-/// memory for queries.
-fn query_slots(config: &Config) -> usize {
-    let query = &config.query;
-    let by_memory = query.memory_total.bytes() / query.memory_per_query.bytes().max(1);
-    query.max_concurrent.min(by_memory as usize).max(1)
 }
 
 fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {

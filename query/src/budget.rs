@@ -1,11 +1,16 @@
 //! What one query may use: memory, buckets, series, time. Shared by all threads that work for it.
 //!
-//! Loops call [`Budget::check`] now and then, and [`Budget::charge`] before they keep something. Charges add up over
-//! the query's life: an intermediate result that was let go still counts, which errs on the safe side.
+//! Loops call [`Budget::check`] now and then, and [`Budget::charge`] before they keep something. What is let go early and
+//! would add up is given back with [`Budget::release`]; everything else counts until the query ends, which errs on the
+//! safe side. The budgets of a node draw on one [`MemoryPool`].
 
 use crate::error::QueryError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
+
+/// Bytes that a query takes from the pool at once: few queries are larger, and the pool is one counter for all threads.
+const POOL_STEP: u64 = 64 << 10;
 
 /// Limits of one query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +29,80 @@ impl Default for QueryLimits {
     }
 }
 
+/// Memory that all queries of a node share.
+#[derive(Debug)]
+pub struct MemoryPool {
+    limit: u64,
+    used: AtomicU64,
+}
+
+impl MemoryPool {
+    /// A pool of so many bytes.
+    pub fn new(limit: u64) -> Self {
+        Self { limit, used: AtomicU64::new(0) }
+    }
+
+    /// Bytes that queries hold now, rounded up a little for each.
+    pub fn used_bytes(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), QueryError> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if used <= self.limit {
+            return Ok(());
+        }
+        self.give(bytes);
+        let limit = self.limit;
+        Err(QueryError::Overloaded(format!(
+            "memory of all queries exceeded: ({used}/{limit} bytes); try again later, ask for less, or raise query.memory_total"
+        )))
+    }
+
+    fn give(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// The account of one query.
 #[derive(Debug)]
 pub struct Budget {
     limits: QueryLimits,
     deadline: Instant,
     used_bytes: AtomicU64,
+    /// Bytes taken from the pool; given back at the end.
+    taken_bytes: AtomicU64,
+    pool: Option<Arc<MemoryPool>>,
     series: AtomicU64,
     cancelled: AtomicBool,
 }
 
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.pool {
+            pool.give(*self.taken_bytes.get_mut());
+        }
+    }
+}
+
 impl Budget {
-    /// An unused budget that ends at `deadline`.
+    /// An unused budget that ends at `deadline` and shares memory with nobody.
     pub fn new(limits: &QueryLimits, deadline: Instant) -> Self {
+        Self::drawing_on(None, limits, deadline)
+    }
+
+    /// An unused budget that ends at `deadline` and draws on a pool.
+    pub fn with_pool(limits: &QueryLimits, deadline: Instant, pool: Arc<MemoryPool>) -> Self {
+        Self::drawing_on(Some(pool), limits, deadline)
+    }
+
+    fn drawing_on(pool: Option<Arc<MemoryPool>>, limits: &QueryLimits, deadline: Instant) -> Self {
         Self {
             limits: *limits,
             deadline,
             used_bytes: AtomicU64::new(0),
+            taken_bytes: AtomicU64::new(0),
+            pool,
             series: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
         }
@@ -51,7 +113,7 @@ impl Budget {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Bytes charged so far.
+    /// Bytes charged now.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
@@ -75,17 +137,32 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`QueryError::LimitExceeded`] when the query would hold more than it may.
+    /// [`QueryError::LimitExceeded`] when the query would hold more than it may, [`QueryError::Overloaded`] when all
+    /// queries together would.
     pub fn charge(&self, bytes: usize) -> Result<(), QueryError> {
         let bytes = bytes as u64;
         let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if used > self.limits.memory_bytes {
             let limit = self.limits.memory_bytes;
             return Err(QueryError::LimitExceeded(format!(
-                "max-query-memory limit exceeded: ({used}/{limit} bytes)"
+                "max-query-memory limit exceeded: ({used}/{limit} bytes); ask for fewer series, a shorter time range or larger windows, or raise query.memory_per_query"
             )));
         }
-        Ok(())
+        let Some(pool) = &self.pool else { return Ok(()) };
+        loop {
+            let taken = self.taken_bytes.load(Ordering::Relaxed);
+            if used <= taken {
+                return Ok(());
+            }
+            let step = (used - taken).next_multiple_of(POOL_STEP);
+            pool.take(step)?;
+            self.taken_bytes.fetch_add(step, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives memory back that was charged. It stays with the query, for what comes next.
+    pub fn release(&self, bytes: usize) {
+        self.used_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
 
     /// Counts series that are read.
@@ -124,8 +201,12 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
     fn budget(limits: QueryLimits) -> Budget {
-        Budget::new(&limits, Instant::now() + Duration::from_secs(60))
+        Budget::new(&limits, later())
     }
 
     #[test]
@@ -142,6 +223,38 @@ mod tests {
             budget.charge_series(1).unwrap_err().to_string(),
             "max-select-series limit exceeded: (4/3)"
         );
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let budget = budget(QueryLimits { memory_bytes: 10, ..QueryLimits::default() });
+        for _ in 0..5 {
+            budget.charge(10).unwrap();
+            budget.release(10);
+        }
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn queries_share_a_pool_and_give_back_what_they_took() {
+        let pool = Arc::new(MemoryPool::new(3 * POOL_STEP));
+        let limits = QueryLimits::default();
+        let first = Budget::with_pool(&limits, later(), Arc::clone(&pool));
+        let second = Budget::with_pool(&limits, later(), Arc::clone(&pool));
+        first.charge(1).unwrap();
+        first.charge(2 * POOL_STEP as usize - 1).unwrap();
+        second.charge(POOL_STEP as usize).unwrap();
+        assert_eq!(pool.used_bytes(), 3 * POOL_STEP);
+        let error = second.charge(1).unwrap_err();
+        assert!(
+            matches!(&error, QueryError::Overloaded(text) if text.contains("query.memory_total")),
+            "{error}"
+        );
+        assert_eq!(pool.used_bytes(), 3 * POOL_STEP, "what was refused is not held");
+        drop(first);
+        second.charge(1).unwrap();
+        drop(second);
+        assert_eq!(pool.used_bytes(), 0);
     }
 
     #[test]

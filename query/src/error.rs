@@ -11,6 +11,9 @@ pub enum QueryError {
     /// A limit on memory, buckets, series or time was exceeded; the text names limit and value.
     #[error("{0}")]
     LimitExceeded(String),
+    /// The node has no room for the query now; the same query may be answered later.
+    #[error("{0}")]
+    Overloaded(String),
     /// The client went away or the query was killed.
     #[error("query interrupted")]
     Cancelled,

@@ -6,8 +6,8 @@
 mod accumulate;
 pub(crate) mod columns;
 pub(crate) mod rows;
-mod segments;
 pub(crate) mod series;
+pub(crate) mod stream;
 
 use crate::fragment::TagSet;
 use crate::points::Points;
@@ -43,6 +43,10 @@ pub(crate) trait Accumulator<T>: Clone + Send + Debug + 'static {
     fn of_stats(stats: &ChunkStats) -> Option<Self>;
     /// Adds what comes later in the same series.
     fn extend(&mut self, later: Self);
+    /// Adds at least one point that comes later in the same series; sums go on point by point, as in 1.x.
+    fn extend_run(&mut self, times: &[i64], values: &[T]) {
+        self.extend(Self::of_run(times, values));
+    }
     /// The series has no more points in this window. `tags` as in [`FoldState::end_series`].
     fn seal(&mut self, _tags: Option<&TagSet>) {}
     /// Adds another series.
@@ -79,9 +83,11 @@ pub(crate) trait FoldState: Send + Debug {
     fn push_stats(&mut self, start: i64, stats: &ChunkStats);
     /// Whether nothing was folded.
     fn is_empty(&self) -> bool;
-    /// Closes the current series; returns the bytes that the state grew by. With its `tags`, points of several series at
-    /// one time are told apart by them instead of by their values.
-    fn end_series(&mut self, tags: Option<&TagSet>) -> usize;
+    /// Closes the current series. With its `tags`, points of several series at one time are told apart by them instead of
+    /// by their values.
+    fn end_series(&mut self, tags: Option<&TagSet>);
+    /// Bytes that the windows take.
+    fn bytes(&self) -> usize;
     /// Adds the state of the same aggregate from elsewhere; both have closed their series.
     fn merge(&mut self, other: Box<dyn FoldState>);
     /// The points in order of time.
@@ -167,6 +173,16 @@ impl<T: Scalar, A: Accumulator<T>> WindowFold<T, A> {
         }
     }
 
+    fn add_run(&mut self, start: i64, times: &[i64], values: &[T]) {
+        match (self.series.starts.last(), self.series.accumulators.last_mut()) {
+            (Some(&last), Some(open)) if last == start => open.extend_run(times, values),
+            _ => {
+                self.series.starts.push(start);
+                self.series.accumulators.push(A::of_run(times, values));
+            }
+        }
+    }
+
     /// Merges sorted windows into the group's. Most series report in the same windows, so that is done in place; only
     /// windows that are new to the group cost a rebuild.
     fn absorb(&mut self, mut other: Windows<A>) -> Windows<A> {
@@ -220,12 +236,15 @@ impl<T: Scalar, A: Accumulator<T>> FoldState for WindowFold<T, A> {
     fn push(&mut self, span: Span<'_>, window: &Window, range: (i64, i64)) {
         let Some(values) = T::column(span.values) else { return };
         let (times, values) = (&span.times[span.from..span.to], &values[span.from..span.to]);
+        let Some(&first) = times.first() else { return };
+        let mut bounds = window.bounds(first, range);
         let mut at = 0;
-        while at < times.len() {
-            let (start, end) = window.bounds(times[at], range);
-            let run = run_len(&times[at..], end);
-            self.add(start, A::of_run(&times[at..at + run], &values[at..at + run]));
+        loop {
+            let run = run_len(&times[at..], bounds.1);
+            self.add_run(bounds.0, &times[at..at + run], &values[at..at + run]);
             at += run;
+            let Some(&next) = times.get(at) else { return };
+            bounds = window.bounds_after(bounds, next, range);
         }
     }
 
@@ -243,15 +262,17 @@ impl<T: Scalar, A: Accumulator<T>> FoldState for WindowFold<T, A> {
         self.group.starts.is_empty()
     }
 
-    fn end_series(&mut self, tags: Option<&TagSet>) -> usize {
-        let before = self.group.starts.len();
+    fn end_series(&mut self, tags: Option<&TagSet>) {
         for accumulator in &mut self.series.accumulators {
             accumulator.seal(tags);
         }
         let series = mem::take(&mut self.series);
         // The emptied vectors serve the next series.
         self.series = self.absorb(series);
-        (self.group.starts.len() - before) * (8 + size_of::<A>())
+    }
+
+    fn bytes(&self) -> usize {
+        (self.group.starts.len() + self.series.starts.len()) * (size_of::<i64>() + size_of::<A>())
     }
 
     fn merge(&mut self, other: Box<dyn FoldState>) {

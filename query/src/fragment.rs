@@ -1,20 +1,22 @@
 //! What one measurement contributes to a SELECT, and how one replica of one group computes it.
 //!
-//! A [`Fragment`] is made by the plan and folded once for each group; the [`Partial`]s merge in any order of groups.
-//! It holds ids and compiled conditions only, so it may be sent to threads.
+//! A [`Fragment`] is made by the plan and folded once for each group, or part by part on several threads; the
+//! [`Partial`]s merge in any order of groups. It holds ids and compiled conditions only, so it may be sent to threads.
+
+mod read;
 
 use crate::budget::Budget;
-use crate::condition::{RowCondition, SeriesFilter};
+use crate::condition::RowCondition;
 use crate::error::QueryError;
-use crate::fold::columns::{Input, SeriesAt};
-use crate::fold::rows::{RowsOp, rows_of_series};
-use crate::fold::series::{Filter, Reach, fold_series};
-use crate::fold::{FoldKind, FoldState, fold_state};
+use crate::fold::columns::Input;
+use crate::fold::rows::RowsOp;
+use crate::fold::{FoldKind, FoldState};
 use crate::points::Points;
 use crate::window::Window;
-use model::scan::{GroupReader, SeriesRef};
+use model::scan::{GroupReader, ScanError, SeriesRef};
 use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The values of the GROUP BY tags.
@@ -48,6 +50,8 @@ pub(crate) struct ReadWork {
     /// The condition's fields as this measurement has them.
     pub(crate) condition_inputs: Vec<Option<Input>>,
     pub(crate) ops: Vec<FragmentOp>,
+    /// Output series that are wanted at most, in order of their tags.
+    pub(crate) series_limit: Option<usize>,
 }
 
 /// One thing to compute from a series.
@@ -106,8 +110,32 @@ impl OpState {
     }
 }
 
-/// Series between two looks at deadline and cancellation.
-const SERIES_PER_CHECK: usize = 16;
+/// Series that a part has at least, and parts that a group has at most. Both are fixed, so that sums are added up in the
+/// same order on every machine.
+const PART_SERIES_MIN: usize = 256;
+const PARTS_MAX: usize = 16;
+/// Times a group is read again because a snapshot took the place of its state.
+const REPLACED_MAX: usize = 3;
+
+/// The series of one group that a fragment reads.
+#[derive(Debug)]
+pub struct Selection {
+    series: Vec<SeriesRef>,
+    part_series: usize,
+}
+
+impl Selection {
+    /// Pieces of work that may run on different threads, at least one.
+    pub fn parts(&self) -> usize {
+        self.series.len().div_ceil(self.part_series).max(1)
+    }
+
+    fn part(&self, part: usize) -> &[SeriesRef] {
+        let from = (part * self.part_series).min(self.series.len());
+        let range: Range<usize> = from..(from + self.part_series).min(self.series.len());
+        &self.series[range]
+    }
+}
 
 impl Fragment {
     /// Computes the fragment over one replica.
@@ -116,10 +144,54 @@ impl Fragment {
     ///
     /// [`QueryError::Scan`] when the replica cannot be read, else what the budget says.
     pub fn fold(&self, reader: &dyn GroupReader, budget: &Budget) -> Result<Partial, QueryError> {
+        let mut selection = self.select(reader, budget)?;
+        selection.part_series = selection.series.len().max(1);
+        self.fold_part(reader, &selection, 0, budget)
+    }
+
+    /// Looks up which series of a group are read.
+    ///
+    /// # Errors
+    ///
+    /// What the budget says.
+    pub fn select(&self, reader: &dyn GroupReader, budget: &Budget) -> Result<Selection, QueryError> {
         budget.check()?;
-        match &self.work {
-            FragmentWork::Describe => Ok(self.describe(reader)),
-            FragmentWork::Read(work) => self.read(work, reader, budget),
+        let FragmentWork::Read(work) = &self.work else {
+            return Ok(Selection { series: Vec::new(), part_series: 1 });
+        };
+        let mut series = reader.series(self.database, &self.measurement, &self.predicate);
+        budget.charge_series(series.len())?;
+        budget.charge(series.len() * size_of::<SeriesRef>())?;
+        let mut part_series = series.len().div_ceil(PARTS_MAX).max(PART_SERIES_MIN);
+        if work.series_limit.is_some() {
+            // Output series one after the other, so that the reader knows when it has enough of them.
+            series.sort_by_cached_key(|series| work.ops.first().map(|op| group_key(series, &op.dimensions)));
+            part_series = series.len().max(1);
+        }
+        Ok(Selection { series, part_series })
+    }
+
+    /// Computes one part of a selection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fragment::fold`].
+    pub fn fold_part(
+        &self,
+        reader: &dyn GroupReader,
+        selection: &Selection,
+        part: usize,
+        budget: &Budget,
+    ) -> Result<Partial, QueryError> {
+        budget.check()?;
+        let FragmentWork::Read(work) = &self.work else { return Ok(self.describe(reader)) };
+        let mut replaced = 0;
+        loop {
+            let policy = reader.open(self.policy);
+            match read::read(work, &*policy, selection.part(part), budget) {
+                Err(QueryError::Scan(ScanError::Replaced)) if replaced < REPLACED_MAX => replaced += 1,
+                read => return read,
+            }
         }
     }
 
@@ -129,127 +201,6 @@ impl Fragment {
             tag_keys: reader.tag_keys(self.database, &self.measurement, &TagPredicate::All),
             fields: reader.fields(self.database, self.policy, &self.measurement).into_keys().collect(),
         }
-    }
-
-    fn read(
-        &self,
-        work: &ReadWork,
-        reader: &dyn GroupReader,
-        budget: &Budget,
-    ) -> Result<Partial, QueryError> {
-        let series = reader.series(self.database, &self.measurement, &self.predicate);
-        budget.charge_series(series.len())?;
-        let mut partial = Partial::default();
-        partial.ops.resize_with(work.ops.len(), OpPartial::new);
-        for (n, series) in series.iter().enumerate() {
-            if n % SERIES_PER_CHECK == 0 {
-                budget.check()?;
-            }
-            let filter = work.condition.bind(&|key: &str| series.tag(key));
-            if matches!(filter, SeriesFilter::Nothing) {
-                continue;
-            }
-            let at = SeriesAt { reader, policy: self.policy, series: series.id };
-            let filter = Filter { series: &filter, inputs: &work.condition_inputs };
-            let mut job = SeriesJob { work, at, series, filter, budget, partial: &mut partial };
-            job.fold()?;
-            job.rows()?;
-        }
-        Ok(partial)
-    }
-}
-
-/// One series on its way through all ops.
-struct SeriesJob<'a> {
-    work: &'a ReadWork,
-    at: SeriesAt<'a>,
-    series: &'a SeriesRef,
-    filter: Filter<'a>,
-    budget: &'a Budget,
-    partial: &'a mut Partial,
-}
-
-impl SeriesJob<'_> {
-    /// Ops that fold the same field over the same windows share one scan.
-    fn fold(&mut self) -> Result<(), QueryError> {
-        let mut done = vec![false; self.work.ops.len()];
-        for first in 0..done.len() {
-            let op = &self.work.ops[first];
-            let FragmentOpKind::Fold(kind, input) = op.kind else { continue };
-            if done[first] {
-                continue;
-            }
-            let mut sharing = vec![(first, kind)];
-            for (i, other) in self.work.ops.iter().enumerate().skip(first + 1) {
-                if let FragmentOpKind::Fold(kind, same) = other.kind
-                    && same == input
-                    && other.range == op.range
-                {
-                    sharing.push((i, kind));
-                    done[i] = true;
-                }
-            }
-            self.fold_sharing(op, input, &sharing)?;
-        }
-        Ok(())
-    }
-
-    fn fold_sharing(
-        &mut self,
-        op: &FragmentOp,
-        input: Input,
-        sharing: &[(usize, FoldKind)],
-    ) -> Result<(), QueryError> {
-        let key = group_key(self.series, &op.dimensions);
-        let mut states = Vec::with_capacity(sharing.len());
-        for (i, kind) in sharing {
-            let state = match self.partial.ops[*i].remove(&key) {
-                Some(OpState::Fold(state)) => Some(state),
-                Some(OpState::Rows(_)) | None => fold_state(*kind, input.wanted),
-            };
-            let Some(state) = state else { return Ok(()) };
-            states.push(state);
-        }
-        let mut borrowed: Vec<&mut Box<dyn FoldState>> = states.iter_mut().collect();
-        let reach = reach(sharing, &op.window);
-        fold_series(self.at, input, &self.filter, (&op.window, op.range), (&mut borrowed, reach))?;
-        // 1.x prefers the larger value among points of one time in a window, but the first series where there is none.
-        let tags = op.window.is_none().then_some(&self.series.tags);
-        for ((i, _), mut state) in sharing.iter().zip(states) {
-            self.budget.charge(state.end_series(tags))?;
-            if !state.is_empty() {
-                self.partial.ops[*i].insert(Arc::clone(&key), OpState::Fold(state));
-            }
-        }
-        Ok(())
-    }
-
-    fn rows(&mut self) -> Result<(), QueryError> {
-        for (i, op) in self.work.ops.iter().enumerate() {
-            let FragmentOpKind::Rows(rows) = &op.kind else { continue };
-            let place = (&op.window, op.range, self.budget);
-            let points = rows_of_series(self.at, self.series, rows, &self.filter, place)?;
-            if points.is_empty() {
-                continue;
-            }
-            let entry = self.partial.ops[i].entry(group_key(self.series, &op.dimensions));
-            if let OpState::Rows(series) = entry.or_insert_with(|| OpState::Rows(Vec::new())) {
-                series.push((Arc::clone(&self.series.tags), points));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// `last()` over years of points needs one of them.
-fn reach(sharing: &[(usize, FoldKind)], window: &Window) -> Reach {
-    let all = |wanted| window.is_none() && sharing.iter().all(|(_, kind)| *kind == wanted);
-    if all(FoldKind::First) {
-        Reach::First
-    } else if all(FoldKind::Last) {
-        Reach::Last
-    } else {
-        Reach::All
     }
 }
 

@@ -30,9 +30,9 @@ mod subquery;
 mod transform;
 mod window;
 
-pub use budget::{Budget, QueryLimits};
+pub use budget::{Budget, MemoryPool, QueryLimits};
 pub use error::QueryError;
-pub use fragment::{Fragment, Partial};
+pub use fragment::{Fragment, Partial, Selection};
 pub use plan::{PlanContext, SelectPlan, plan_select};
 pub use select::{Scatter, execute_select};
 pub use show::{ShowContext, execute_show};

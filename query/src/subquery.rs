@@ -64,7 +64,7 @@ pub(crate) fn contribution(
             }
             let column = typed(&times, &values, wanted);
             let Some(mut state) = fold_state(kind, wanted) else { return Contribution::Nothing };
-            push(&mut [&mut state], &column.times, &column.values, (window, leaf.range));
+            push(&mut *state, &column.times, &column.values, (window, leaf.range));
             state.end_series(None);
             if state.is_empty() { Contribution::Nothing } else { Contribution::Fold(state) }
         }

@@ -40,6 +40,18 @@ impl Window {
         self.across_zone_change(zone, start, end)
     }
 
+    /// The bucket of `t`, which lies after the bucket `before`. Most often it is the next one, which costs no division.
+    pub(crate) fn bounds_after(&self, before: (i64, i64), t: i64, range: (i64, i64)) -> (i64, i64) {
+        if self.zone.is_none()
+            && before.1 < TIME_MAX - self.interval
+            && before.1 - before.0 == self.interval
+            && t < before.1 + self.interval
+        {
+            return (before.1, before.1 + self.interval);
+        }
+        self.bounds(t, range)
+    }
+
     /// First time of the bucket of `t`.
     pub(crate) fn start(&self, t: i64, range: (i64, i64)) -> i64 {
         self.bounds(t, range).0
@@ -116,6 +128,21 @@ mod tests {
         assert_eq!(window.bounds(9, ALL), (-50, 10));
         assert_eq!(window.bounds(10, ALL), (10, 70));
         assert_eq!(window.count((0, 59)), Some(2));
+    }
+
+    #[test]
+    fn the_next_bucket_is_the_one_that_is_found() {
+        for offset in [0, 7] {
+            let window = Window { interval: 60, offset, zone: None };
+            for (from, to) in [(0, 1), (0, 59), (0, 61), (-100, 0), (5, 1_000), (TIME_MIN, TIME_MIN + 90)] {
+                let before = window.bounds(from, ALL);
+                if before.1 <= to {
+                    assert_eq!(window.bounds_after(before, to, ALL), window.bounds(to, ALL), "{from} {to}");
+                }
+            }
+            let end = window.bounds(TIME_MAX - 130, ALL);
+            assert_eq!(window.bounds_after(end, TIME_MAX, ALL), window.bounds(TIME_MAX, ALL));
+        }
     }
 
     #[test]

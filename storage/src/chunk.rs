@@ -23,6 +23,7 @@ mod tests;
 
 pub(crate) use header::Header;
 pub(crate) use rows::{Rows, Strings};
+pub(crate) use times::Clock;
 
 use crate::bytes::Cursor;
 use model::FieldType;

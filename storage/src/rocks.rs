@@ -4,10 +4,12 @@
 //! log has its own database and its own door.
 
 mod batch;
+mod cursor;
 mod options;
 mod shared;
 
 pub(crate) use batch::Batch;
+pub(crate) use cursor::Cursor;
 pub use shared::Shared;
 
 use rocksdb::checkpoint::Checkpoint;

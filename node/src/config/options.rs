@@ -178,11 +178,13 @@ options! {
         timeout: Duration = "30s" in "100ms" ..= "1h";
         /// Bytes of memory one query may hold.
         memory_per_query: ByteSize = "256MiB" in "1MiB" ..= "64GiB";
-        /// Bytes of memory all queries of this node may hold together: no more than `memory_total` / `memory_per_query` of
-        /// them are at work at once.
+        /// Bytes of memory all queries of this node may hold together. A query that needs more while others hold them is
+        /// answered 503.
         memory_total: ByteSize = "1GiB" in "1MiB" ..= "256GiB";
         /// Queries at work at once on this node; others wait for their turn, up to `timeout`.
         max_concurrent: usize = "16" in "1" ..= "1024";
+        /// Queries that may wait for their turn. More of them are answered 503 at once: they would be answered too late.
+        max_queued: usize = "256" in "0" ..= "100000";
         /// Time windows (`GROUP BY time`) of one statement.
         max_buckets: u64 = "500000" in "1" ..= "1000000000";
         /// Series one statement may read.

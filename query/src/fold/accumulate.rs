@@ -110,6 +110,11 @@ impl Number for u64 {
     }
 }
 
+/// The sum in the order of the values.
+fn total<T: Number>(sum: T, values: &[T]) -> T {
+    values.iter().fold(sum, |sum, value| sum.plus(*value))
+}
+
 /// count()
 #[derive(Debug, Clone)]
 pub(crate) struct Count(u64);
@@ -142,7 +147,7 @@ pub(crate) struct Sum<T>(T);
 
 impl<T: Number> Accumulator<T> for Sum<T> {
     fn of_run(_: &[i64], values: &[T]) -> Self {
-        Self(values.iter().fold(T::default(), |sum, value| sum.plus(*value)))
+        Self(total(T::default(), values))
     }
 
     fn of_stats(stats: &ChunkStats) -> Option<Self> {
@@ -151,6 +156,10 @@ impl<T: Number> Accumulator<T> for Sum<T> {
 
     fn extend(&mut self, later: Self) {
         self.0 = self.0.plus(later.0);
+    }
+
+    fn extend_run(&mut self, _: &[i64], values: &[T]) {
+        self.0 = total(self.0, values);
     }
 
     fn merge(&mut self, other: Self) {
@@ -184,7 +193,7 @@ fn divided_and_multiplied(sum: f64, count: u64) -> f64 {
 
 impl<T: Number> Accumulator<T> for Mean<T> {
     fn of_run(_: &[i64], values: &[T]) -> Self {
-        Self::of(values.iter().fold(T::default(), |sum, value| sum.plus(*value)), values.len() as u64)
+        Self::of(total(T::default(), values), values.len() as u64)
     }
 
     fn of_stats(stats: &ChunkStats) -> Option<Self> {
@@ -194,6 +203,11 @@ impl<T: Number> Accumulator<T> for Mean<T> {
     fn extend(&mut self, later: Self) {
         self.sum = self.sum.plus(later.sum);
         self.count += later.count;
+    }
+
+    fn extend_run(&mut self, _: &[i64], values: &[T]) {
+        self.sum = total(self.sum, values);
+        self.count += values.len() as u64;
     }
 
     fn seal(&mut self, _tags: Option<&TagSet>) {

@@ -1,11 +1,10 @@
-//! Columns of one series read from chunks: clipped to a range, cast, filtered, looked up by time.
+//! Columns of values: what a field is read as, and values as cells and back.
 
 use crate::cast::{cast, castable, truncated};
-use crate::error::QueryError;
 use crate::result::Cell;
-use model::scan::{Chunk, GroupReader};
 use model::value::Values;
-use model::{FieldId, FieldType, RetentionPolicyId, SeriesId, TimeRange};
+use model::{FieldId, FieldType};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A field to read, and the type to read it as.
@@ -23,92 +22,11 @@ impl Input {
     }
 }
 
-/// Where a series is read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SeriesAt<'a> {
-    pub(crate) reader: &'a dyn GroupReader,
-    pub(crate) policy: RetentionPolicyId,
-    pub(crate) series: SeriesId,
-}
-
-impl SeriesAt<'_> {
-    /// Chunks of a field that overlap the range.
-    pub(crate) fn chunks(&self, input: Input, range: TimeRange) -> Result<Vec<Box<dyn Chunk>>, QueryError> {
-        Ok(self.reader.scan(self.policy, self.series, input.field, range)?)
-    }
-}
-
-/// Points of one field of one series, times rising.
+/// Points of one field, times rising.
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) times: Vec<i64>,
     pub(crate) values: Values,
-}
-
-impl Column {
-    /// The points of the chunks that lie in the range, as the wanted type.
-    pub(crate) fn load(
-        chunks: &[Box<dyn Chunk>],
-        input: Input,
-        range: TimeRange,
-    ) -> Result<Self, QueryError> {
-        let mut column = Self { times: Vec::new(), values: Values::new(input.stored) };
-        for chunk in chunks {
-            let (first, last) = chunk.bounds();
-            if last < range.start || first >= range.end {
-                continue;
-            }
-            let batch = chunk.decode()?;
-            let from = batch.times.partition_point(|t| *t < range.start);
-            let to = batch.times.partition_point(|t| *t < range.end);
-            if column.times.is_empty() && from == 0 && to == batch.times.len() {
-                column = Self { times: batch.times, values: batch.values };
-            } else {
-                append(&mut column.values, &batch.values, from, to);
-                column.times.extend_from_slice(&batch.times[from..to]);
-                column.times.truncate(column.values.len());
-            }
-        }
-        if input.stored != input.wanted {
-            column.values = converted(&column.values, input.wanted);
-        }
-        Ok(column)
-    }
-
-    /// Only the points at these positions.
-    pub(crate) fn keep(&mut self, positions: &[usize]) {
-        self.times = positions.iter().map(|i| self.times[*i]).collect();
-        self.values = match &self.values {
-            Values::Float(v) => Values::Float(positions.iter().map(|i| v[*i]).collect()),
-            Values::Integer(v) => Values::Integer(positions.iter().map(|i| v[*i]).collect()),
-            Values::Unsigned(v) => Values::Unsigned(positions.iter().map(|i| v[*i]).collect()),
-            Values::Boolean(v) => Values::Boolean(positions.iter().map(|i| v[*i]).collect()),
-            Values::String(v) => Values::String(positions.iter().map(|i| Arc::clone(&v[*i])).collect()),
-        };
-    }
-
-    /// Reads the column along rising times.
-    pub(crate) fn cursor(&self) -> ColumnCursor<'_> {
-        ColumnCursor { column: self, at: 0 }
-    }
-}
-
-/// A position in a column that only moves forward.
-#[derive(Debug)]
-pub(crate) struct ColumnCursor<'a> {
-    column: &'a Column,
-    at: usize,
-}
-
-impl ColumnCursor<'_> {
-    /// The value at `time`, null if the series has none there. `time` must not go back.
-    pub(crate) fn at(&mut self, time: i64) -> Cell {
-        let times = &self.column.times;
-        while self.at < times.len() && times[self.at] < time {
-            self.at += 1;
-        }
-        if times.get(self.at) == Some(&time) { cell(&self.column.values, self.at) } else { Cell::Null }
-    }
 }
 
 /// One value of a column.
@@ -122,14 +40,27 @@ pub(crate) fn cell(values: &Values, i: usize) -> Cell {
     }
 }
 
-/// All values of a column.
-pub(crate) fn cells(values: Values) -> Vec<Cell> {
+/// Appends the values at these places to the cells.
+pub(crate) fn extend_cells(cells: &mut Vec<Cell>, values: &Values, places: Range<usize>) {
     match values {
-        Values::Float(v) => v.into_iter().map(Cell::Float).collect(),
-        Values::Integer(v) => v.into_iter().map(Cell::Integer).collect(),
-        Values::Unsigned(v) => v.into_iter().map(Cell::Unsigned).collect(),
-        Values::Boolean(v) => v.into_iter().map(Cell::Boolean).collect(),
-        Values::String(v) => v.into_iter().map(Cell::String).collect(),
+        Values::Float(v) => cells.extend(v[places].iter().map(|x| Cell::Float(*x))),
+        Values::Integer(v) => cells.extend(v[places].iter().map(|x| Cell::Integer(*x))),
+        Values::Unsigned(v) => cells.extend(v[places].iter().map(|x| Cell::Unsigned(*x))),
+        Values::Boolean(v) => cells.extend(v[places].iter().map(|x| Cell::Boolean(*x))),
+        Values::String(v) => cells.extend(v[places].iter().map(|x| Cell::String(Arc::clone(x)))),
+    }
+}
+
+/// Appends one value to a column of the same type; a value of another type is left out.
+pub(crate) fn push_value(to: &mut Values, from: &Values, place: usize) {
+    match (to, from) {
+        (Values::Float(to), Values::Float(from)) => to.push(from[place]),
+        (Values::Integer(to), Values::Integer(from)) => to.push(from[place]),
+        (Values::Unsigned(to), Values::Unsigned(from)) => to.push(from[place]),
+        (Values::Boolean(to), Values::Boolean(from)) => to.push(from[place]),
+        (Values::String(to), Values::String(from)) => to.push(Arc::clone(&from[place])),
+        // A field has one type; a chunk of another is not its own.
+        _ => {}
     }
 }
 
@@ -160,17 +91,5 @@ pub(crate) fn converted(values: &Values, wanted: FieldType) -> Values {
         (Values::Float(v), FieldType::Unsigned) => Values::Unsigned(v.iter().map(|x| *x as u64).collect()),
         (Values::Integer(v), FieldType::Unsigned) => Values::Unsigned(v.iter().map(|x| *x as u64).collect()),
         (same, _) => same.clone(),
-    }
-}
-
-fn append(to: &mut Values, from: &Values, start: usize, end: usize) {
-    match (to, from) {
-        (Values::Float(to), Values::Float(from)) => to.extend_from_slice(&from[start..end]),
-        (Values::Integer(to), Values::Integer(from)) => to.extend_from_slice(&from[start..end]),
-        (Values::Unsigned(to), Values::Unsigned(from)) => to.extend_from_slice(&from[start..end]),
-        (Values::Boolean(to), Values::Boolean(from)) => to.extend_from_slice(&from[start..end]),
-        (Values::String(to), Values::String(from)) => to.extend_from_slice(&from[start..end]),
-        // A field has one type; a chunk of another is not its own.
-        _ => {}
     }
 }

@@ -1,17 +1,18 @@
 //! The rows of one series: a leading field or all of them, auxiliary columns beside it, filtered, limited.
+//!
+//! Rows are made in the order of reading, so a limit stops at the row that reaches it.
 
-use super::columns::{Column, ColumnCursor, Input, SeriesAt, cells};
-use super::segments::{Pace, segments};
-use super::series::{Filter, TestedColumns, half_open};
+use super::columns::{Input, extend_cells};
+use super::series::half_open;
+use super::stream::{Place, Stream, Tester};
 use crate::aggregate::{Pick, pick_in_windows};
 use crate::budget::Budget;
-use crate::condition::{RowExpr, SeriesFilter};
+use crate::condition::SeriesFilter;
 use crate::error::QueryError;
 use crate::points::Points;
 use crate::result::Cell;
 use crate::window::Window;
-use model::TimeRange;
-use model::scan::{Chunk, SeriesRef};
+use model::scan::{Order, PolicyReader, SeriesRef};
 use std::sync::Arc;
 
 /// A column selected beside the value.
@@ -40,195 +41,199 @@ pub(crate) struct RowsOp {
     pub(crate) pick: Option<Pick>,
 }
 
-/// The rows of a series, times rising. Memory is charged piece by piece.
-pub(crate) fn rows_of_series(
-    at: SeriesAt<'_>,
-    series: &SeriesRef,
-    op: &RowsOp,
-    filter: &Filter<'_>,
-    (window, range, budget): (&Window, (i64, i64), &Budget),
-) -> Result<Points, QueryError> {
-    let scanned = half_open(range);
-    let leads = op.leading_inputs();
-    let chunks = leads.iter().map(|input| at.chunks(*input, scanned)).collect::<Result<Vec<_>, _>>()?;
-    let pace = match (op.limit, op.ascending) {
-        (None, _) => Pace::Steady,
-        (Some(_), true) => Pace::GrowingFromStart,
-        (Some(_), false) => Pace::GrowingFromEnd,
-    };
-    let mut parts = Vec::new();
-    let mut rows = 0;
-    for segment in segments(&chunks, scanned, pace) {
-        budget.check()?;
-        let mut part = rows_of_segment(at, series, op, filter, (&chunks, segment))?;
-        if let Some(pick) = op.pick {
-            part = pick_in_windows(pick, part, window, range);
-        }
-        budget.charge(part.bytes())?;
-        rows += part.len();
-        parts.push(part);
-        if op.limit.is_some_and(|limit| rows >= limit) {
-            break;
-        }
-    }
-    if !op.ascending {
-        parts.reverse();
-    }
-    let mut points = joined(parts, op.aux.len());
-    if let Some(limit) = op.limit
-        && points.len() > limit
-    {
-        let all = points.len();
-        let kept: Vec<usize> = if op.ascending { (0..limit).collect() } else { (all - limit..all).collect() };
-        points.keep(&kept);
-    }
-    if let Some(pick) = op.pick {
-        // A window may lie in two pieces.
-        points = pick_in_windows(pick, points, window, range);
-    }
-    Ok(points)
+/// Rows between two looks at deadline, cancellation and memory.
+const ROWS_PER_CHECK: usize = 4_096;
+
+/// What reads the rows of one series after the other.
+pub(crate) struct RowReader<'a> {
+    op: &'a RowsOp,
+    driver: Option<Stream<'a>>,
+    aux: Vec<Aux<'a>>,
+    tester: Tester<'a>,
 }
 
-impl RowsOp {
-    /// The fields whose points make rows.
-    fn leading_inputs(&self) -> Vec<Input> {
-        match self.driver {
-            Some(driver) => vec![driver],
-            None => self
-                .aux
-                .iter()
-                .filter_map(|a| match a {
-                    AuxInput::Field(input) => Some(*input),
-                    AuxInput::Tag(_) | AuxInput::Nothing => None,
-                })
-                .collect(),
-        }
-    }
-}
-
-fn rows_of_segment(
-    at: SeriesAt<'_>,
-    series: &SeriesRef,
-    op: &RowsOp,
-    filter: &Filter<'_>,
-    (chunks, range): (&[Vec<Box<dyn Chunk>>], TimeRange),
-) -> Result<Points, QueryError> {
-    let leads = op.leading_inputs();
-    let mut columns = leads
-        .iter()
-        .zip(chunks)
-        .map(|(input, chunks)| Column::load(chunks, *input, range))
-        .collect::<Result<Vec<_>, _>>()?;
-    if op.driver.is_some() && op.aux.is_empty() && matches!(filter.series, SeriesFilter::All) {
-        let column = columns.pop().unwrap_or(Column { times: Vec::new(), values: no_values() });
-        return Ok(Points { times: column.times, values: cells(column.values), aux: Vec::new(), width: 0 });
-    }
-    let times = if op.driver.is_some() { columns[0].times.clone() } else { all_times(&columns) };
-    let driver = op.driver.is_some().then(|| &columns[0]);
-    let beside = aux_columns(at, op, range)?;
-    let sources = aux_sources(op, series, driver.is_none().then_some(&columns[..]), &beside);
-    let tested = match filter.series {
-        SeriesFilter::Rows(expr) => Some((expr, TestedColumns::load(at, filter.inputs, range)?)),
-        SeriesFilter::All | SeriesFilter::Nothing => None,
-    };
-    Ok(assemble(&times, driver, sources, tested.as_ref()))
-}
-
-fn no_values() -> model::value::Values {
-    model::value::Values::Float(Vec::new())
-}
-
-/// One auxiliary column while rows are put together.
-enum AuxSource<'a> {
-    Column(ColumnCursor<'a>),
+enum Aux<'a> {
+    Field(Stream<'a>),
+    /// The same for all rows of a series.
     Constant(Cell),
 }
 
-/// Columns of the auxiliary fields beside a driver; those that lead are loaded already.
-fn aux_columns(at: SeriesAt<'_>, op: &RowsOp, range: TimeRange) -> Result<Vec<Column>, QueryError> {
-    if op.driver.is_none() {
-        return Ok(Vec::new());
-    }
-    let mut columns = Vec::new();
-    for aux in &op.aux {
-        if let AuxInput::Field(input) = aux {
-            columns.push(Column::load(&at.chunks(*input, range)?, *input, range)?);
+impl<'a> RowReader<'a> {
+    /// `tested` are the fields of the condition.
+    pub(crate) fn open(policy: &'a dyn PolicyReader, op: &'a RowsOp, tested: &[Option<Input>]) -> Self {
+        let aux = |aux: &AuxInput| match aux {
+            AuxInput::Field(input) => Aux::Field(Stream::open(policy, *input)),
+            AuxInput::Tag(_) | AuxInput::Nothing => Aux::Constant(Cell::Null),
+        };
+        Self {
+            op,
+            driver: op.driver.map(|input| Stream::open(policy, input)),
+            aux: op.aux.iter().map(aux).collect(),
+            tester: Tester::open(policy, tested, op.driver),
         }
     }
-    Ok(columns)
-}
 
-fn aux_sources<'a>(
-    op: &RowsOp,
-    series: &SeriesRef,
-    leading: Option<&'a [Column]>,
-    beside: &'a [Column],
-) -> Vec<AuxSource<'a>> {
-    let mut fields = leading.unwrap_or(beside).iter();
-    op.aux
-        .iter()
-        .map(|aux| match aux {
-            AuxInput::Field(_) => fields
-                .next()
-                .map_or(AuxSource::Constant(Cell::Null), |column| AuxSource::Column(column.cursor())),
-            AuxInput::Tag(key) => AuxSource::Constant(match series.tag(key) {
-                "" => Cell::Null,
-                value => Cell::String(value.into()),
-            }),
-            AuxInput::Nothing => AuxSource::Constant(Cell::Null),
-        })
-        .collect()
-}
-
-fn assemble(
-    times: &[i64],
-    driver: Option<&Column>,
-    mut sources: Vec<AuxSource<'_>>,
-    tested: Option<&(&RowExpr, TestedColumns)>,
-) -> Points {
-    let mut points = Points::new(sources.len());
-    let mut test = tested.map(|(expr, columns)| (*expr, columns.cursors()));
-    let mut lead = driver.map(Column::cursor);
-    for &time in times {
-        if let Some((expr, cursors)) = &mut test
-            && !cursors.passes(expr, time)
-        {
-            continue;
+    /// The rows of a series, times rising. Memory is charged as rows are made.
+    pub(crate) fn read(
+        &mut self,
+        series: &SeriesRef,
+        filter: &SeriesFilter,
+        (window, range): (&Window, (i64, i64)),
+        budget: &Budget,
+    ) -> Result<Points, QueryError> {
+        let backwards = self.op.limit.is_some() && !self.op.ascending;
+        let order = if backwards { Order::Descending } else { Order::Ascending };
+        self.seek(series, Place { series: series.id, range: half_open(range), order }, filter)?;
+        // A pick keeps one row a window, so it is the last one to know when there are enough.
+        let limit = self.op.limit.filter(|_| self.op.pick.is_none());
+        let mut rows = Rows { points: Points::new(self.aux.len()), charged: 0, budget, limit };
+        let plain = self.aux.is_empty() && matches!(filter, SeriesFilter::All);
+        match &mut self.driver {
+            Some(driver) if plain && !backwards => rows.take_chunks(driver)?,
+            _ => self.take_rows(filter, (window, range), &mut rows)?,
         }
-        points.times.push(time);
-        points.values.push(lead.as_mut().map_or(Cell::Null, |c| c.at(time)));
-        for source in &mut sources {
-            points.aux.push(match source {
-                AuxSource::Column(cursor) => cursor.at(time),
-                AuxSource::Constant(cell) => cell.clone(),
-            });
+        let mut points = rows.points;
+        if backwards {
+            points.reverse();
         }
+        if let Some(pick) = self.op.pick {
+            points = pick_in_windows(pick, points, window, range);
+        }
+        budget.release(rows.charged.saturating_sub(points.bytes()));
+        Ok(points)
     }
-    points
+
+    fn seek(&mut self, series: &SeriesRef, place: Place, filter: &SeriesFilter) -> Result<(), QueryError> {
+        if let Some(driver) = &mut self.driver {
+            driver.seek(place)?;
+        }
+        for (aux, input) in self.aux.iter_mut().zip(&self.op.aux) {
+            match (aux, input) {
+                (Aux::Field(stream), _) => stream.seek(place)?,
+                (Aux::Constant(cell), AuxInput::Tag(key)) => {
+                    *cell = match series.tag(key) {
+                        "" => Cell::Null,
+                        value => Cell::String(value.into()),
+                    };
+                }
+                (Aux::Constant(_), AuxInput::Field(_) | AuxInput::Nothing) => {}
+            }
+        }
+        if let SeriesFilter::Rows(_) = filter { self.tester.seek(place) } else { Ok(()) }
+    }
+
+    fn take_rows(
+        &mut self,
+        filter: &SeriesFilter,
+        (window, range): (&Window, (i64, i64)),
+        rows: &mut Rows<'_>,
+    ) -> Result<(), QueryError> {
+        let mut seen = 0_usize;
+        while let Some(time) = self.next_time()? {
+            seen += 1;
+            if seen.is_multiple_of(ROWS_PER_CHECK) {
+                rows.settle(self.op.pick, (window, range))?;
+            }
+            let lead = self.driver.as_ref().map_or(Cell::Null, Stream::value);
+            let passes = match filter {
+                SeriesFilter::Rows(expr) => self.tester.passes(expr, time, || lead.clone())?,
+                SeriesFilter::All | SeriesFilter::Nothing => true,
+            };
+            if passes {
+                rows.points.times.push(time);
+                rows.points.values.push(lead);
+                for aux in &mut self.aux {
+                    rows.points.aux.push(match aux {
+                        Aux::Field(stream) => stream.at(time)?,
+                        Aux::Constant(cell) => cell.clone(),
+                    });
+                }
+            }
+            self.pass(time)?;
+            if rows.is_full() {
+                break;
+            }
+        }
+        rows.charge()
+    }
+
+    /// When the next row is: where the driver has a point, or where any of the auxiliary fields has one.
+    fn next_time(&mut self) -> Result<Option<i64>, QueryError> {
+        if let Some(driver) = &mut self.driver {
+            return driver.peek();
+        }
+        let mut next: Option<i64> = None;
+        for aux in &mut self.aux {
+            let Aux::Field(stream) = aux else { continue };
+            let Some(time) = stream.peek()? else { continue };
+            next = Some(next.map_or(time, |next| match stream.order() {
+                Order::Ascending => next.min(time),
+                Order::Descending => next.max(time),
+            }));
+        }
+        Ok(next)
+    }
+
+    /// Leaves the row at `time` behind.
+    fn pass(&mut self, time: i64) -> Result<(), QueryError> {
+        if let Some(driver) = &mut self.driver {
+            driver.pass();
+            return Ok(());
+        }
+        for aux in &mut self.aux {
+            if let Aux::Field(stream) = aux
+                && stream.peek()? == Some(time)
+            {
+                stream.pass();
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Every time that one of the columns has, rising.
-fn all_times(columns: &[Column]) -> Vec<i64> {
-    let mut times = match columns {
-        [] => return Vec::new(),
-        [one] => return one.times.clone(),
-        [first, rest @ ..] if rest.iter().all(|c| c.times == first.times) => return first.times.clone(),
-        many => many.iter().flat_map(|c| c.times.iter().copied()).collect::<Vec<_>>(),
-    };
-    times.sort_unstable();
-    times.dedup();
-    times
+/// Rows that were made, in the order of reading.
+struct Rows<'a> {
+    points: Points,
+    charged: usize,
+    budget: &'a Budget,
+    limit: Option<usize>,
 }
 
-fn joined(mut parts: Vec<Points>, width: usize) -> Points {
-    if parts.len() == 1 {
-        return parts.pop().unwrap_or_default();
+impl Rows<'_> {
+    fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.points.len() >= limit)
     }
-    let mut all = Points::new(width);
-    for part in parts {
-        all.times.extend(part.times);
-        all.values.extend(part.values);
-        all.aux.extend(part.aux);
+
+    /// Charges what was added since.
+    fn charge(&mut self) -> Result<(), QueryError> {
+        let bytes = self.points.bytes();
+        if bytes > self.charged {
+            self.budget.charge(bytes - self.charged)?;
+            self.charged = bytes;
+        }
+        Ok(())
     }
-    all
+
+    /// Keeps little of many rows, where one a window is wanted.
+    fn settle(&mut self, pick: Option<Pick>, place: (&Window, (i64, i64))) -> Result<(), QueryError> {
+        self.budget.check()?;
+        if let Some(pick) = pick {
+            self.points = pick_in_windows(pick, std::mem::take(&mut self.points), place.0, place.1);
+        }
+        self.charge()
+    }
+
+    /// All points of a field from the start, chunk by chunk, up to the limit.
+    fn take_chunks(&mut self, stream: &mut Stream<'_>) -> Result<(), QueryError> {
+        while !self.is_full() && stream.next_chunk()?.is_some() {
+            self.budget.check()?;
+            let span = stream.load()?;
+            let room = self.limit.map_or(usize::MAX, |limit| limit - self.points.len());
+            let to = span.to.min(span.from.saturating_add(room));
+            self.points.times.extend_from_slice(&span.times[span.from..to]);
+            extend_cells(&mut self.points.values, span.values, span.from..to);
+            self.charge()?;
+        }
+        Ok(())
+    }
 }

@@ -1,23 +1,15 @@
 //! One field of one series folded, with or without a row filter: what a fragment does for aggregates.
 
-use super::columns::{Column, ColumnCursor, Input, SeriesAt, converted};
-use super::segments::{Pace, segments};
+use super::columns::{Input, cell, push_value};
+use super::stream::{Place, Stream, Tester};
 use super::{FoldState, Span};
+use crate::budget::Budget;
 use crate::condition::{RowExpr, SeriesFilter};
 use crate::error::QueryError;
-use crate::result::Cell;
 use crate::window::Window;
 use model::TimeRange;
-use model::scan::Chunk;
-use std::cell::RefCell;
-
-/// The filter of one series, with the fields it tests.
-#[derive(Debug)]
-pub(crate) struct Filter<'a> {
-    pub(crate) series: &'a SeriesFilter,
-    /// In the order of [`crate::condition::RowCondition::fields`].
-    pub(crate) inputs: &'a [Option<Input>],
-}
+use model::scan::{Bounds, ChunkStats, Order, PolicyReader};
+use model::value::Values;
 
 /// Which points of a series can matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,120 +22,160 @@ pub(crate) enum Reach {
     Last,
 }
 
-/// Folds one field of a series into all the states that want it.
-pub(crate) fn fold_series(
-    at: SeriesAt<'_>,
-    input: Input,
-    filter: &Filter<'_>,
-    (window, range): (&Window, (i64, i64)),
-    (states, reach): (&mut [&mut Box<dyn FoldState>], Reach),
-) -> Result<(), QueryError> {
-    let scanned = half_open(range);
-    let mut chunks = at.chunks(input, scanned)?;
-    if let SeriesFilter::Rows(expr) = filter.series {
-        let chunks = [chunks];
-        for segment in segments(&chunks, scanned, Pace::Steady) {
-            let column = filtered(at, &chunks[0], input, (filter, expr), segment)?;
-            push(states, &column.times, &column.values, (window, range));
+impl Reach {
+    fn order(self) -> Order {
+        match self {
+            Self::All | Self::First => Order::Ascending,
+            Self::Last => Order::Descending,
         }
-        return Ok(());
     }
-    if reach == Reach::Last {
-        chunks.reverse();
+}
+
+/// Chunks between two looks at deadline and cancellation: some tens of microseconds.
+const CHUNKS_PER_CHECK: u32 = 32;
+
+/// What folds one field of a series after the other.
+pub(crate) struct FieldFold<'a> {
+    lead: Stream<'a>,
+    tester: Tester<'a>,
+    /// Points of a chunk that passed the filter.
+    kept: (Vec<i64>, Values),
+    chunks: u32,
+}
+
+/// The windows of a fold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Windows<'a> {
+    pub(crate) window: &'a Window,
+    /// Inclusive.
+    pub(crate) range: (i64, i64),
+    pub(crate) reach: Reach,
+}
+
+impl<'a> FieldFold<'a> {
+    /// `tested` are the fields of the condition.
+    pub(crate) fn open(policy: &'a dyn PolicyReader, input: Input, tested: &[Option<Input>]) -> Self {
+        Self {
+            lead: Stream::open(policy, input),
+            tester: Tester::open(policy, tested, Some(input)),
+            kept: (Vec::new(), Values::new(input.wanted)),
+            chunks: 0,
+        }
     }
-    for chunk in &chunks {
-        let (first, last) = chunk.bounds();
-        if range.0 <= first && last <= range.1 && input.stored == input.wanted {
-            let (start, end) = window.bounds(first, range);
-            if last < end
-                && let Some(stats) = chunk.stats()
-                && states.iter().all(|s| s.takes_stats(&stats))
-            {
-                for state in &mut *states {
-                    state.push_stats(start, &stats);
-                }
-                if reach == Reach::All {
-                    continue;
-                }
-                return Ok(());
+
+    /// Folds a series into all the states that want it. Windows are charged as they are made.
+    pub(crate) fn fold(
+        &mut self,
+        series: model::SeriesId,
+        filter: &SeriesFilter,
+        windows: Windows<'_>,
+        states: &mut [Box<dyn FoldState>],
+        budget: &Budget,
+    ) -> Result<(), QueryError> {
+        let place = Place { series, range: half_open(windows.range), order: windows.reach.order() };
+        self.lead.seek(place)?;
+        if let SeriesFilter::Rows(_) = filter {
+            self.tester.seek(place)?;
+        }
+        while let Some(bounds) = self.lead.next_chunk()? {
+            self.chunks = self.chunks.wrapping_add(1);
+            if self.chunks.is_multiple_of(CHUNKS_PER_CHECK) {
+                budget.check()?;
+            }
+            let before: usize = states.iter().map(|s| s.bytes()).sum();
+            let some = match filter {
+                SeriesFilter::Rows(expr) => self.fold_passing(expr, windows, states)?,
+                SeriesFilter::All | SeriesFilter::Nothing => self.fold_chunk(bounds, windows, states)?,
+            };
+            budget.charge(states.iter().map(|s| s.bytes()).sum::<usize>().saturating_sub(before))?;
+            if some && windows.reach != Reach::All {
+                break;
             }
         }
-        let batch = chunk.decode()?;
-        let from = batch.times.partition_point(|t| *t < range.0);
-        let to = batch.times.partition_point(|t| *t <= range.1);
-        let converted = (input.stored != input.wanted).then(|| converted(&batch.values, input.wanted));
-        let values = converted.as_ref().unwrap_or(&batch.values);
-        for state in &mut *states {
-            state.push(Span { times: &batch.times, values, from, to }, window, range);
-        }
-        if reach != Reach::All && from < to {
-            return Ok(());
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// Folds the chunk, by its summary if that will do; answers whether it had a point in the range.
+    fn fold_chunk(
+        &mut self,
+        bounds: Bounds,
+        windows: Windows<'_>,
+        states: &mut [Box<dyn FoldState>],
+    ) -> Result<bool, QueryError> {
+        if let Some((start, stats)) = self.summary(bounds, windows)
+            && states.iter().all(|s| s.takes_stats(&stats))
+        {
+            for state in states {
+                state.push_stats(start, &stats);
+            }
+            return Ok(true);
+        }
+        let span = self.lead.load()?;
+        for state in states {
+            state.push(span, windows.window, windows.range);
+        }
+        Ok(span.from < span.to)
+    }
+
+    /// The summary of a chunk that lies in one window, and where the window starts.
+    fn summary(&self, bounds: Bounds, windows: Windows<'_>) -> Option<(i64, ChunkStats)> {
+        let (first, last) = windows.range;
+        if bounds.first < first || last < bounds.last {
+            return None;
+        }
+        let (start, end) = windows.window.bounds(bounds.first, windows.range);
+        if bounds.last < end { Some((start, self.lead.stats()?)) } else { None }
+    }
+
+    /// Folds the points of the chunk that pass; answers whether one did.
+    fn fold_passing(
+        &mut self,
+        expr: &RowExpr,
+        windows: Windows<'_>,
+        states: &mut [Box<dyn FoldState>],
+    ) -> Result<bool, QueryError> {
+        let span = self.lead.load()?;
+        let (times, values) = &mut self.kept;
+        times.clear();
+        *values = Values::new(span.values.field_type());
+        let tester = &mut self.tester;
+        let mut keep = |place: usize| -> Result<bool, QueryError> {
+            let time = span.times[place];
+            let passes = tester.passes(expr, time, || cell(span.values, place))?;
+            if passes {
+                times.push(time);
+                push_value(values, span.values, place);
+            }
+            Ok(passes)
+        };
+        if windows.reach == Reach::Last {
+            // The newest one that passes is all that is wanted.
+            for place in (span.from..span.to).rev() {
+                if keep(place)? {
+                    break;
+                }
+            }
+        } else {
+            for place in span.from..span.to {
+                keep(place)?;
+            }
+        }
+        let (times, values) = &self.kept;
+        for state in states {
+            state.push(Span { times, values, from: 0, to: times.len() }, windows.window, windows.range);
+        }
+        Ok(!times.is_empty())
+    }
 }
 
 /// Folds a whole column.
 pub(crate) fn push(
-    states: &mut [&mut Box<dyn FoldState>],
+    state: &mut dyn FoldState,
     times: &[i64],
-    values: &model::value::Values,
+    values: &Values,
     (window, range): (&Window, (i64, i64)),
 ) {
-    let span = Span { times, values, from: 0, to: times.len() };
-    for state in states {
-        state.push(span, window, range);
-    }
-}
-
-/// The points of a field that pass a row filter.
-fn filtered(
-    at: SeriesAt<'_>,
-    chunks: &[Box<dyn Chunk>],
-    input: Input,
-    (filter, expr): (&Filter<'_>, &RowExpr),
-    range: TimeRange,
-) -> Result<Column, QueryError> {
-    let mut column = Column::load(chunks, input, range)?;
-    let tested = TestedColumns::load(at, filter.inputs, range)?;
-    let mut test = tested.cursors();
-    let kept: Vec<usize> = (0..column.times.len()).filter(|i| test.passes(expr, column.times[*i])).collect();
-    if kept.len() < column.times.len() {
-        column.keep(&kept);
-    }
-    Ok(column)
-}
-
-/// The fields that a condition tests, as columns.
-pub(super) struct TestedColumns(Vec<Option<Column>>);
-
-pub(super) struct TestedCursors<'a>(RefCell<Vec<Option<ColumnCursor<'a>>>>);
-
-impl TestedColumns {
-    pub(super) fn load(
-        at: SeriesAt<'_>,
-        inputs: &[Option<Input>],
-        range: TimeRange,
-    ) -> Result<Self, QueryError> {
-        let load = |input: &Option<Input>| {
-            input.map(|input| Column::load(&at.chunks(input, range)?, input, range)).transpose()
-        };
-        Ok(Self(inputs.iter().map(load).collect::<Result<_, _>>()?))
-    }
-
-    pub(super) fn cursors(&self) -> TestedCursors<'_> {
-        TestedCursors(RefCell::new(self.0.iter().map(|c| c.as_ref().map(Column::cursor)).collect()))
-    }
-}
-
-impl TestedCursors<'_> {
-    /// `time` must not go back.
-    pub(super) fn passes(&mut self, expr: &RowExpr, time: i64) -> bool {
-        expr.passes(&|i| match self.0.borrow_mut().get_mut(i) {
-            Some(Some(cursor)) => cursor.at(time),
-            _ => Cell::Null,
-        })
-    }
+    state.push(Span { times, values, from: 0, to: times.len() }, window, range);
 }
 
 /// An inclusive range as a half-open one.

@@ -9,7 +9,7 @@ use crate::fold::columns::Input;
 use crate::fold::rows::{AuxInput, RowsOp};
 use crate::fragment::{Fragment, FragmentOp, FragmentOpKind, FragmentWork, ReadWork};
 use crate::influxql::ast::{DataType, Expr, VarRef};
-use crate::stage::{InnerColumn, InnerLeaf, Leaf, LeafKind, SubquerySource};
+use crate::stage::{InnerColumn, InnerLeaf, Leaf, LeafKind, RowLimits, SubquerySource};
 use crate::window::Window;
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ pub(super) fn fragment(
     residual: Option<&Expr>,
     specs: &[LeafSpec],
     (window, ascending): (&Window, bool),
+    rows: RowLimits,
 ) -> Result<Fragment, QueryError> {
     let kind = |name: &str| match measurement.field(name) {
         Some(def) => FieldKind::Field(def.field_type),
@@ -34,6 +35,9 @@ pub(super) fn fragment(
     };
     let condition = RowCondition::compile(residual, &kind)?;
     let condition_inputs = condition.fields.iter().map(|f| input(measurement, f)).collect();
+    // SLIMIT and SOFFSET count output series of a measurement, which all leaves have in common.
+    let same_series = specs.windows(2).all(|s| s[0].leaf.dimensions == s[1].leaf.dimensions);
+    let series_limit = (rows.slimit > 0 && same_series).then(|| rows.slimit.saturating_add(rows.soffset));
     let ops = specs
         .iter()
         .map(|spec| FragmentOp {
@@ -48,7 +52,7 @@ pub(super) fn fragment(
         policy: measurement.policy,
         measurement: Arc::clone(&measurement.name),
         predicate: condition.tag_predicate(),
-        work: FragmentWork::Read(Arc::new(ReadWork { condition, condition_inputs, ops })),
+        work: FragmentWork::Read(Arc::new(ReadWork { condition, condition_inputs, ops, series_limit })),
     })
 }
 

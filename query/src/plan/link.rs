@@ -238,7 +238,8 @@ impl<'a> Linker<'a> {
         for source in &typed.sources {
             match source {
                 TypedSource::Measurement(measurement) => {
-                    let fragment = leaves::fragment(measurement, residual, specs, (window, level.ascending))?;
+                    let order = (window, level.ascending);
+                    let fragment = leaves::fragment(measurement, residual, specs, order, rows)?;
                     sources.push(StageSource::Measurement(fragment));
                 }
                 TypedSource::Subquery(inner) => {

@@ -1,6 +1,6 @@
 //! All groups as one index.
 
-use model::scan::{GroupReader, ScanError, SeriesRef};
+use model::scan::{GroupReader, Order, ScanError, SeriesRef};
 use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate, TimeRange};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,5 +88,8 @@ pub(super) fn has_field(
     series: &SeriesRef,
     field: FieldId,
 ) -> Result<bool, ScanError> {
-    Ok(!reader.scan(policy, series.id, field, TimeRange::ALL)?.is_empty())
+    let policy = reader.open(policy);
+    let mut column = policy.column(field);
+    column.seek(series.id, TimeRange::ALL, Order::Ascending)?;
+    Ok(column.next_chunk()?.is_some())
 }

@@ -5,3 +5,4 @@ mod parse_params;
 mod parse_round_trip;
 mod select;
 mod show;
+mod store;

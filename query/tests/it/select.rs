@@ -4,13 +4,13 @@
 //! `{"db", "rp", "q", "now_ns", "epoch_ns", "result": …}`. `SELECT_RECORDING=file` replays another one.
 
 mod answer;
+mod early;
 mod limits;
 mod split;
-mod store;
 
+use crate::store::Store;
 use answer::{Request, answer, same};
 use serde_json::Value;
-use store::Store;
 
 const RECORDING: &str = include_str!("testdata/select.jsonl");
 

@@ -1,19 +1,22 @@
 //! SHOW statements against the answers of a real InfluxDB 1.6 that was given the same points.
 
-mod memory;
-
-use memory::Cluster;
+use crate::store::Store;
+use query::influxql::parse_statement;
 use query::result::{Cell, StatementResult};
+use query::show::{ShowContext, execute_show};
 use serde_json::{Value, json};
 
 /// One case a line: `db` and `q` of the request, and the result object, `{"error":…}` or `{"series":…}`.
 const CASES: &str = include_str!("testdata/show.jsonl");
 
+/// Places of series must not show.
+const GROUPS: usize = 3;
+
 const DAY_NS: i64 = 86_400_000_000_000;
 
 /// What the server that gave the answers held.
-fn cluster() -> Cluster {
-    let mut cluster = Cluster::new();
+fn cluster() -> Store {
+    let mut cluster = Store::new(GROUPS);
     cluster.ddl("CREATE DATABASE s");
     cluster.ddl("CREATE DATABASE e");
     cluster.ddl("CREATE RETENTION POLICY rp2 ON s DURATION 0s REPLICATION 1 SHARD DURATION 1h");
@@ -31,12 +34,12 @@ fn cluster() -> Cluster {
         (r"we\,ird,host=a v=1", 0),
         ("\"quo\",host=\"a\" v=1", 0),
     ] {
-        cluster.write("s", "", &at(line, day));
+        cluster.write("s", "", 1, &at(line, day));
     }
     for (line, day) in
         [("cpu,host=z,only2=1 v=1,extra=2i", 0), ("two,host=a,x=1 f=1", 0), ("mem,host=a used=1i", 90)]
     {
-        cluster.write("s", "rp2", &at(line, day));
+        cluster.write("s", "rp2", 1, &at(line, day));
     }
     cluster
 }
@@ -78,8 +81,9 @@ fn cell(cell: &Cell) -> Value {
     }
 }
 
-fn answer(cluster: &Cluster, database: &str, statement: &str) -> Value {
-    match cluster.show(database, statement) {
+fn answer(cluster: &Store, database: &str, statement: &str) -> Value {
+    let context = ShowContext { catalog: &cluster.catalog, database, now_ns: 1_600_000_000_000_000_000 };
+    match execute_show(&parse_statement(statement).expect("a statement"), &context, &cluster.readers()) {
         Ok(result) => render(&result),
         Err(error) => json!({ "error": error.to_string() }),
     }
@@ -104,7 +108,7 @@ fn answers_are_those_of_influxdb() {
 }
 
 #[track_caller]
-fn check(cluster: &Cluster, database: &str, statement: &str, expected: Value) {
+fn check(cluster: &Store, database: &str, statement: &str, expected: Value) {
     assert_eq!(answer(cluster, database, statement), expected, "{statement}");
 }
 
@@ -149,7 +153,7 @@ fn the_catalog_alone() {
         json!({ "series": [{ "name": "databases", "columns": ["name"], "values": [["s"], ["e"]] }] });
     check(&cluster, "", "SHOW DATABASES", databases);
     check(
-        &Cluster::new(),
+        &Store::new(GROUPS),
         "",
         "SHOW DATABASES",
         json!({ "series": [{ "name": "databases", "columns": ["name"] }] }),

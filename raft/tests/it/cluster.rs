@@ -242,10 +242,9 @@ pub(crate) fn points(group: &Group) -> BTreeMap<i64, i64> {
     let Some(series) = store.lookup_series(DATABASE, &key().0) else { return BTreeMap::new() };
     let reader: Arc<dyn GroupReader> = store.reader();
     let mut points = BTreeMap::new();
-    for chunk in reader.scan(POLICY, series, FIELD, TimeRange::ALL).unwrap() {
-        let columns = chunk.decode().unwrap();
-        let Values::Integer(values) = columns.values else { panic!("another type") };
-        points.extend(columns.times.into_iter().zip(values));
+    for run in reader.scan(POLICY, series, FIELD, TimeRange::ALL).unwrap() {
+        let Values::Integer(values) = run.batch.values else { panic!("another type") };
+        points.extend(run.batch.times.into_iter().zip(values));
     }
     points
 }

@@ -82,7 +82,7 @@ fn emptied(inner: &Inner, partition: PartitionKey, columns: Columns) -> Result<C
                 Ok(false) => {}
                 // Reads will be told as well; the other replicas are not kept from deleting.
                 Err(error @ model::scan::ScanError::Damaged { .. }) => tracing::error!(%error, "delete"),
-                Err(model::scan::ScanError::Io(_)) => {
+                Err(model::scan::ScanError::Io(_) | model::scan::ScanError::Replaced) => {
                     return Err(StorageError::damaged("chunk: it cannot be read"));
                 }
             }

@@ -89,6 +89,7 @@ impl State {
     /// Forgets the frozen heads, which are on disk now. Answers them, so that freeing them happens without the lock.
     fn thaw(&mut self, frozen: &Frozen) -> Vec<Arc<Head>> {
         self.frozen = None;
+        self.seals += 1;
         let mut heads = Vec::new();
         for done in &frozen.partitions {
             let policy = self.policies.get_mut(&done.key.policy);

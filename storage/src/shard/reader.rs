@@ -3,7 +3,7 @@
 use super::Inner;
 use super::index::{Measured, Tags};
 use super::scan;
-use model::scan::{Chunk, GroupReader, ScanError, SeriesRef};
+use model::scan::{GroupReader, PolicyReader, SeriesRef};
 use model::{DatabaseId, FieldId, FieldType, RetentionPolicyId, SeriesId, TagPredicate, TimeRange};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,14 +91,8 @@ impl GroupReader for ShardReader {
         with_points.filter_map(|id| Some((*id, state.fields.get((database, *id))?.field_type))).collect()
     }
 
-    fn scan(
-        &self,
-        policy: RetentionPolicyId,
-        series: SeriesId,
-        field: FieldId,
-        range: TimeRange,
-    ) -> Result<Vec<Box<dyn Chunk>>, ScanError> {
-        scan::scan(&self.inner.state, policy, (series, field), range)
+    fn open(&self, policy: RetentionPolicyId) -> Box<dyn PolicyReader> {
+        Box::new(scan::OpenPolicy::new(Arc::clone(&self.inner), policy))
     }
 
     fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {

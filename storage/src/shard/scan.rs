@@ -1,20 +1,73 @@
-//! Reads one field of one series: heads and chunks of each partition, put together so that they do not overlap.
+//! Reads one field of series after series: heads and chunks of each partition, put together so that they do not overlap.
 //!
 //! Heads are copied under the lock, chunks are read after it. A flush in between is harmless: what it seals is in the
 //! copy as well, and the copy wins with the same values. The oldest points are those of days, then come those of
 //! windows, then the heads; a delete hides what is older than itself.
+//!
+//! Cursors on disk stay open from one series to the next, because in a wide scan the next series lies where the one
+//! before ended. A flush that ended since they were opened makes them open again, as they do not see what it sealed.
 
+mod disk;
+mod merge;
+
+use super::Inner;
+use super::erase::SeriesErasure;
 use super::head::{ColumnKey, Head};
+use super::partition::Partition;
 use super::state::State;
-use crate::chunk::blocks::{Block, Erasure};
-use crate::chunk::{Damage, Header, Rows, blocks, decode_batch, decode_rows};
-use crate::key::{ChunkKey, Extent, PartitionKey, day_of, first_window, window_of, window_start};
-use crate::rocks::{Rocks, Table};
-use model::scan::{Chunk, ChunkStats, ColumnBatch, ScanError};
+use crate::chunk::blocks::Erasure;
+use crate::chunk::{Damage, Rows};
+use crate::key::{PartitionKey, window_of, window_start};
+use crate::rocks::Rocks;
+use disk::{ColumnCursor, Day, Failure, Windows};
+use merge::{Piece, Pieces};
+use model::scan::{Bounds, ChunkStats, ColumnBatch, ColumnReader, Order, PolicyReader, ScanError};
 use model::time::TimeRange;
 use model::{FieldId, RetentionPolicyId, SeriesId};
 use parking_lot::RwLock;
 use std::sync::Arc;
+
+/// Cursors that a column keeps open, one a partition. Each pins a block or two.
+const CURSORS_MAX: usize = 32;
+
+/// A policy of a shard, open for reading.
+#[derive(Debug)]
+pub(super) struct OpenPolicy {
+    inner: Arc<Inner>,
+    policy: RetentionPolicyId,
+    /// The chunks that belong to the state; after an install it belongs to another database.
+    rocks: Arc<Rocks>,
+}
+
+impl OpenPolicy {
+    pub(super) fn new(inner: Arc<Inner>, policy: RetentionPolicyId) -> Self {
+        let rocks = Arc::clone(&inner.state.read().rocks);
+        Self { inner, policy, rocks }
+    }
+}
+
+impl PolicyReader for OpenPolicy {
+    fn column(&self, field: FieldId) -> Box<dyn ColumnReader + '_> {
+        Box::new(Column::new(&self.inner.state, &self.rocks, self.policy, field))
+    }
+}
+
+/// Whether a column has no point in a partition, by its points and not by the index.
+pub(super) fn is_empty(
+    state: &RwLock<State>,
+    partition: PartitionKey,
+    (series, field): (SeriesId, FieldId),
+) -> Result<bool, ScanError> {
+    let (rocks, range) = {
+        let state = state.read();
+        let known = state.policies.get(&partition.policy).and_then(|p| p.partitions.get(&partition.start));
+        let Some(known) = known else { return Ok(true) };
+        (Arc::clone(&state.rocks), TimeRange::new(partition.start, known.end))
+    };
+    let mut column = Column::new(state, &rocks, partition.policy, field);
+    column.seek(series, range, Order::Ascending)?;
+    Ok(column.next_chunk()?.is_none())
+}
 
 /// Which column is read; named in errors.
 #[derive(Debug, Clone, Copy)]
@@ -27,283 +80,282 @@ impl Source {
     fn damaged(self, damage: Damage) -> ScanError {
         ScanError::Damaged { series: self.series, field: self.field, reason: damage.to_string() }
     }
-}
 
-/// Points in the order they were written: of two pieces that hold the same time, the later one wins.
-enum Piece {
-    Sealed { chunk: Box<[u8]>, first: i64, last: i64, stats: Option<Box<ChunkStats>> },
-    Head { rows: Rows, first: i64, last: i64 },
-}
-
-impl Piece {
-    fn bounds(&self) -> (i64, i64) {
-        match self {
-            Self::Sealed { first, last, .. } | Self::Head { first, last, .. } => (*first, *last),
+    fn failed(self, failure: Failure) -> ScanError {
+        match failure {
+            Failure::Damage(damage) => self.damaged(damage),
+            Failure::Io(error) => ScanError::Io(error.to_string()),
         }
-    }
-
-    fn rows(&self) -> Result<Rows, Damage> {
-        match self {
-            Self::Sealed { chunk, .. } => decode_rows(&Header::parse(chunk)?),
-            Self::Head { rows, .. } => Ok(rows.clone()),
-        }
-    }
-
-    /// Rows that are sorted; `None` if there is none.
-    fn of_rows(rows: Rows) -> Option<Self> {
-        let (first, last) = (rows.rows.first()?.0, rows.rows.last()?.0);
-        Some(Self::Head { rows, first, last })
-    }
-
-    /// What a delete leaves of it.
-    fn erased(self, erasure: Erasure) -> Result<Option<Self>, Damage> {
-        let bounds = self.bounds();
-        if erasure.covers_all(bounds) {
-            return Ok(None);
-        }
-        if erasure.within(bounds).is_none() {
-            return Ok(Some(self));
-        }
-        let mut rows = self.rows()?;
-        rows.erase(erasure);
-        Ok(Self::of_rows(rows))
     }
 }
 
-/// What was written at one time.
-enum Layer {
-    Piece(Piece),
-    Erasure(Erasure),
+/// What one partition has of the column.
+#[derive(Debug)]
+struct Part {
+    sealed: bool,
+    /// Deletes of what is on disk.
+    erasures: Vec<Erasure>,
+    /// Points in memory, sorted, each time once.
+    head: Option<Rows>,
 }
 
-/// Adds what was written later.
-fn add(pieces: &mut Vec<Piece>, layer: Layer) -> Result<(), Damage> {
-    match layer {
-        Layer::Piece(piece) => pieces.push(piece),
-        Layer::Erasure(erasure) => {
-            for piece in std::mem::take(pieces) {
-                pieces.extend(piece.erased(erasure)?);
+impl Part {
+    /// Times and bits of the points in memory.
+    fn head_rows(&self) -> &[(i64, u64)] {
+        self.head.as_ref().map_or(&[], |head| &head.rows)
+    }
+}
+
+/// The partition that is being read.
+#[derive(Debug)]
+struct Reading {
+    part: Part,
+    /// Place of its cursor, while there may be more on disk.
+    cursor: Option<usize>,
+    /// Whether the cursor was moved to the column.
+    is_placed: bool,
+}
+
+/// See [`ColumnReader`].
+struct Column<'a> {
+    state: &'a RwLock<State>,
+    rocks: &'a Arc<Rocks>,
+    policy: RetentionPolicyId,
+    source: Source,
+    range: TimeRange,
+    order: Order,
+    /// Flushes that the cursors have seen.
+    seals: u64,
+    /// Partitions that are still to be read, the next one last.
+    parts: Vec<PartitionKey>,
+    reading: Option<Reading>,
+    /// What is on disk of the day that is being read.
+    day: Day,
+    /// What is left of that day, and of the head around it.
+    pieces: Pieces,
+    current: Option<Piece>,
+    cursors: Vec<ColumnCursor<'a>>,
+    /// Counts the uses of cursors.
+    turn: u64,
+}
+
+impl ColumnReader for Column<'_> {
+    fn seek(&mut self, series: SeriesId, range: TimeRange, order: Order) -> Result<(), ScanError> {
+        self.source.series = series;
+        (self.range, self.order) = (range, order);
+        (self.reading, self.current) = (None, None);
+        self.pieces.clear();
+        self.parts.clear();
+        let state = self.state.read();
+        if !Arc::ptr_eq(&state.rocks, self.rocks) {
+            return Err(ScanError::Replaced);
+        }
+        let Some(known) = state.policies.get(&self.policy) else { return Ok(()) };
+        let key = ColumnKey::new(series, self.source.field);
+        let parts = known.overlapping(range).filter(|(_, partition)| partition.has(key));
+        self.parts.extend(parts.map(|(start, _)| PartitionKey { policy: self.policy, start }));
+        if order == Order::Ascending {
+            self.parts.reverse();
+        }
+        Ok(())
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Bounds>, ScanError> {
+        loop {
+            while let Some(piece) = self.pieces.next(self.order) {
+                let Bounds { first, last } = piece.bounds;
+                // Windows are read whole; their ends may lie outside.
+                if last >= self.range.start && first < self.range.end {
+                    self.current = Some(piece);
+                    return Ok(Some(Bounds { first, last }));
+                }
+            }
+            self.current = None;
+            if !self.load_pieces()? {
+                return Ok(None);
             }
         }
     }
-    Ok(())
-}
-
-/// A run of points as queries see it: one piece, or several that overlap.
-struct ShardChunk {
-    source: Source,
-    first: i64,
-    last: i64,
-    pieces: Vec<Piece>,
-}
-
-impl Chunk for ShardChunk {
-    fn bounds(&self) -> (i64, i64) {
-        (self.first, self.last)
-    }
 
     fn stats(&self) -> Option<ChunkStats> {
-        match &self.pieces[..] {
-            [Piece::Sealed { stats, .. }] => stats.as_deref().cloned(),
+        let piece = self.current.as_ref()?;
+        let inside = self.range.start <= piece.bounds.first && piece.bounds.last < self.range.end;
+        match &piece.blocks[..] {
+            [block] if inside && piece.head.is_empty() => block.stats().cloned(),
             _ => None,
         }
     }
 
-    fn decode(&self) -> Result<ColumnBatch, ScanError> {
-        self.decode_pieces().map_err(|damage| self.source.damaged(damage))
+    fn decode(&mut self, batch: &mut ColumnBatch) -> Result<(), ScanError> {
+        self.decode_current(batch).map_err(|damage| self.source.damaged(damage))
     }
 }
 
-impl ShardChunk {
-    fn decode_pieces(&self) -> Result<ColumnBatch, Damage> {
-        if let [Piece::Sealed { chunk, .. }] = &self.pieces[..] {
-            return decode_batch(&Header::parse(chunk)?);
+impl<'a> Column<'a> {
+    fn new(
+        state: &'a RwLock<State>,
+        rocks: &'a Arc<Rocks>,
+        policy: RetentionPolicyId,
+        field: FieldId,
+    ) -> Self {
+        Self {
+            state,
+            rocks,
+            policy,
+            source: Source { series: SeriesId(0), field },
+            range: TimeRange::new(0, 0),
+            order: Order::Ascending,
+            seals: 0,
+            parts: Vec::new(),
+            reading: None,
+            day: Day::default(),
+            pieces: Pieces::default(),
+            current: None,
+            cursors: Vec::new(),
+            turn: 0,
         }
-        let (first, later) = self.pieces.split_first().ok_or(Damage("no piece"))?;
-        let mut rows = first.rows()?;
-        for piece in later {
-            let piece = piece.rows()?;
-            if piece.field_type != rows.field_type {
-                return Err(Damage("pieces of different types"));
+    }
+
+    /// Puts what comes next in the order of reading into `pieces`; false at the end.
+    fn load_pieces(&mut self) -> Result<bool, ScanError> {
+        loop {
+            if self.reading.is_none() {
+                let Some(key) = self.parts.pop() else { return Ok(false) };
+                let Some(part) = self.open_part(key)? else { continue };
+                let cursor = if part.sealed { Some(self.cursor_of(key)?) } else { None };
+                self.pieces.begin(part.head_rows().len());
+                self.reading = Some(Reading { part, cursor, is_placed: false });
             }
-            rows.append(&piece);
+            if self.load_day()? {
+                return Ok(true);
+            }
+            let Some(reading) = self.reading.take() else { return Ok(false) };
+            if self.pieces.add_rest(reading.part.head_rows()) {
+                self.reading = Some(reading);
+                return Ok(true);
+            }
         }
+    }
+
+    /// What is in memory of a partition; `None` if it was dropped since the series was sought.
+    fn open_part(&mut self, key: PartitionKey) -> Result<Option<Part>, ScanError> {
+        let state = self.state.read();
+        if !Arc::ptr_eq(&state.rocks, self.rocks) {
+            return Err(ScanError::Replaced);
+        }
+        if state.seals != self.seals {
+            // What was sealed since is no longer in the heads, and these cursors do not see it.
+            self.cursors.clear();
+            self.seals = state.seals;
+        }
+        let known = state.policies.get(&key.policy).and_then(|policy| policy.partitions.get(&key.start));
+        Ok(known.map(|partition| in_memory(partition, self.source, self.range)))
+    }
+
+    /// The next day of the partition that is on disk; false when there is none.
+    fn load_day(&mut self) -> Result<bool, ScanError> {
+        let (source, order, windows) = (self.source, self.order, self.windows());
+        let Some(reading) = &mut self.reading else { return Ok(false) };
+        let Some(place) = reading.cursor else { return Ok(false) };
+        let cursor = &mut self.cursors[place];
+        let column = (source.series, source.field);
+        if !std::mem::replace(&mut reading.is_placed, true) {
+            cursor.place(column, windows, order).map_err(|e| source.failed(Failure::Io(e)))?;
+        }
+        let found = self.day.read(cursor, column, windows, order).map_err(|e| source.failed(e))?;
+        if !found {
+            reading.cursor = None;
+            return Ok(false);
+        }
+        let blocks = self.day.blocks(&reading.part.erasures).map_err(|e| source.damaged(e))?;
+        self.pieces.add_day(blocks, reading.part.head_rows(), order);
+        Ok(true)
+    }
+
+    /// The windows on disk that overlap the range.
+    fn windows(&self) -> Windows {
+        Windows { first: window_of(self.range.start), last: window_of(self.range.end - 1) }
+    }
+
+    /// The place of the partition's cursor. It is opened if it is not there; when there are many, the one that was not used
+    /// for the longest time is moved here.
+    fn cursor_of(&mut self, key: PartitionKey) -> Result<usize, ScanError> {
+        self.turn += 1;
+        if let Some(place) = self.cursors.iter().position(|c| c.partition() == key) {
+            self.cursors[place].used = self.turn;
+            return Ok(place);
+        }
+        if self.cursors.len() < CURSORS_MAX {
+            let cursor = ColumnCursor::open(self.rocks, key, self.turn);
+            let cursor = cursor.map_err(|e| self.source.failed(Failure::Io(e)))?;
+            self.cursors.push(cursor);
+            return Ok(self.cursors.len() - 1);
+        }
+        let oldest = self.cursors.iter().enumerate().min_by_key(|(_, c)| c.used);
+        let place = oldest.map_or(0, |(place, _)| place);
+        self.cursors[place].assign(key, self.turn);
+        Ok(place)
+    }
+
+    fn decode_current(&mut self, batch: &mut ColumnBatch) -> Result<(), Damage> {
+        let (Some(piece), Some(reading)) = (&self.current, &self.reading) else {
+            return Err(Damage("no chunk to decode"));
+        };
+        let head = reading.part.head.as_ref().filter(|_| !piece.head.is_empty());
+        if let ([block], None) = (&piece.blocks[..], head) {
+            return block.decode(self.day.bytes(), batch);
+        }
+        let mut all: Option<Rows> = None;
+        for block in &piece.blocks {
+            add(&mut all, block.rows(self.day.bytes())?)?;
+        }
+        if let Some(head) = head {
+            let rows = head.rows[piece.head.clone()].to_vec();
+            add(&mut all, Rows { field_type: head.field_type, rows, strings: head.strings.clone() })?;
+        }
+        let mut rows = all.ok_or(Damage("no piece"))?;
         rows.settle();
-        Ok(rows.into_batch())
+        *batch = rows.into_batch();
+        Ok(())
     }
 }
 
-/// What one partition has of the column, as far as it was in memory.
-struct Part {
-    key: PartitionKey,
-    sealed: bool,
-    /// In the order of writing.
-    layers: Vec<Layer>,
-}
-
-/// The chunks of a column that overlap the range, in order.
-pub(super) fn scan(
-    state: &RwLock<State>,
-    policy: RetentionPolicyId,
-    column: (SeriesId, FieldId),
-    range: TimeRange,
-) -> Result<Vec<Box<dyn Chunk>>, ScanError> {
-    let source = Source { series: column.0, field: column.1 };
-    if range.is_empty() {
-        return Ok(Vec::new());
+/// Appends what was written later.
+fn add(all: &mut Option<Rows>, later: Rows) -> Result<(), Damage> {
+    match all {
+        None => *all = Some(later),
+        Some(rows) if rows.field_type == later.field_type => rows.append(&later),
+        Some(_) => return Err(Damage("pieces of different types")),
     }
-    let (rocks, parts) = {
-        let state = state.read();
-        (Arc::clone(&state.rocks), in_memory(&state, policy, source, range))
-    };
-    let mut chunks: Vec<Box<dyn Chunk>> = Vec::new();
-    for part in parts {
-        for chunk in group(source, pieces(&rocks, part, source, range)?) {
-            // Windows are copied and read whole; the ends may lie outside.
-            if chunk.last >= range.start && chunk.first < range.end {
-                chunks.push(Box::new(chunk));
-            }
-        }
-    }
-    Ok(chunks)
+    Ok(())
 }
 
-/// Whether a column has no point in a partition, by its points and not by the index.
-pub(super) fn is_empty(
-    state: &RwLock<State>,
-    partition: PartitionKey,
-    column: (SeriesId, FieldId),
-) -> Result<bool, ScanError> {
-    let source = Source { series: column.0, field: column.1 };
-    let (rocks, part) = {
-        let state = state.read();
-        let parts = in_memory(&state, partition.policy, source, TimeRange::ALL);
-        (Arc::clone(&state.rocks), parts.into_iter().find(|part| part.key == partition))
-    };
-    let Some(part) = part else { return Ok(true) };
-    Ok(pieces(&rocks, part, source, TimeRange::ALL)?.is_empty())
-}
-
-fn in_memory(state: &State, policy: RetentionPolicyId, source: Source, range: TimeRange) -> Vec<Part> {
-    let Some(known) = state.policies.get(&policy) else { return Vec::new() };
+/// What a partition has of the column besides its chunks.
+fn in_memory(partition: &Partition, source: Source, range: TimeRange) -> Part {
     let key = ColumnKey::new(source.series, source.field);
     // Whole windows: a chunk's points outside the range are right as well.
     let from = window_start(window_of(range.start));
     let to = window_start(window_of(range.end - 1).saturating_add(1)).saturating_sub(1).max(range.end - 1);
-    let copy = |head: &Head| by_window(head.get(key).map(|c| c.copy(from, to)));
-    let mut parts = Vec::new();
-    for (start, partition) in known.overlapping(range) {
-        if partition.has(key) {
-            let mut layers = Vec::new();
-            let frozen = partition.frozen.as_deref();
-            for (erasures, head) in
-                [(&partition.frozen_erasures, frozen), (&partition.erasures, Some(&partition.head))]
-            {
-                layers.extend(erasures.iter().filter_map(|e| e.of(source.series)).map(Layer::Erasure));
-                layers.extend(head.into_iter().flat_map(copy).map(Layer::Piece));
-            }
-            let key = PartitionKey { policy, start };
-            parts.push(Part { key, sealed: partition.sealed, layers });
-        }
-    }
-    parts
-}
-
-/// All pieces that one partition has of the column, in the order of writing.
-fn pieces(rocks: &Rocks, part: Part, source: Source, range: TimeRange) -> Result<Vec<Piece>, ScanError> {
-    let mut pieces = if part.sealed { on_disk(rocks, part.key, source, range)? } else { Vec::new() };
-    for layer in part.layers {
-        add(&mut pieces, layer).map_err(|damage| source.damaged(damage))?;
-    }
-    Ok(pieces)
-}
-
-/// The sealed chunks of the windows that overlap the range, in write order.
-fn on_disk(
-    rocks: &Rocks,
-    partition: PartitionKey,
-    source: Source,
-    range: TimeRange,
-) -> Result<Vec<Piece>, ScanError> {
-    let io = |error: crate::rocks::EngineError| ScanError::Io(error.to_string());
-    let damaged = |damage| source.damaged(damage);
-    let key = |window| ChunkKey::window(partition, (source.series, source.field), window).encode();
-    let (from, last) = (window_of(range.start), window_of(range.end - 1));
-    // The day that has the last window comes after all windows of that day.
-    let to = first_window(day_of(last).saturating_add(1));
-    let mut iter = rocks.range(Table::Chunk, &key(from), &key(to)).map_err(io)?;
-    let mut pieces = Vec::new();
-    let mut newer = Vec::new();
-    while let Some((key, value)) = iter.next().map_err(io)? {
-        let key = ChunkKey::parse(key).ok_or(Damage("chunk key")).map_err(damaged)?;
-        match key.extent {
-            Extent::Window if key.window > last => {}
-            Extent::Window => newer.extend(layers(value).map_err(damaged)?),
-            Extent::Day => {
-                for layer in layers(value).map_err(damaged)? {
-                    add(&mut pieces, layer).map_err(damaged)?;
-                }
-            }
-        }
-    }
-    for layer in newer {
-        add(&mut pieces, layer).map_err(damaged)?;
-    }
-    Ok(pieces)
-}
-
-/// The blocks of a value.
-fn layers(value: &[u8]) -> Result<Vec<Layer>, Damage> {
-    let layer = |block| {
-        Ok(match Block::parse(block)? {
-            Block::Erasure(erasure) => Layer::Erasure(erasure),
-            Block::Chunk(header) => Layer::Piece(Piece::Sealed {
-                chunk: Box::from(block),
-                first: header.first,
-                last: header.last,
-                stats: header.stats.map(Box::new),
-            }),
-        })
+    let copy = |head: &Head| head.get(key).map(|c| c.copy(from, to));
+    let of_series = |erasures: &[Arc<SeriesErasure>]| -> Vec<Erasure> {
+        erasures.iter().filter_map(|erasure| erasure.of(source.series)).collect()
     };
-    blocks::split(value)?.into_iter().map(layer).collect()
-}
-
-/// Cuts a head's points at windows, so that one late point does not make all chunks overlap.
-fn by_window(rows: Option<Rows>) -> Vec<Piece> {
-    let Some(rows) = rows else { return Vec::new() };
-    let piece = |part: &[(i64, u64)]| {
-        let strings = rows.strings.clone();
-        Piece::of_rows(Rows { field_type: rows.field_type, rows: part.to_vec(), strings })
-    };
-    rows.rows.chunk_by(|a, b| window_of(a.0) == window_of(b.0)).filter_map(piece).collect()
-}
-
-/// Orders pieces by time; those that overlap become one chunk.
-fn group(source: Source, pieces: Vec<Piece>) -> Vec<ShardChunk> {
-    let mut ordered: Vec<(usize, Piece)> = pieces.into_iter().enumerate().collect();
-    ordered.sort_by_key(|(_, piece)| piece.bounds().0);
-    let mut groups: Vec<Group> = Vec::new();
-    for (written, piece) in ordered {
-        let (first, last) = piece.bounds();
-        match groups.last_mut() {
-            Some(group) if first <= group.last => {
-                group.last = last.max(group.last);
-                group.members.push((written, piece));
-            }
-            _ => groups.push(Group { first, last, members: vec![(written, piece)] }),
+    let (mut erasures, later) = (of_series(&partition.frozen_erasures), of_series(&partition.erasures));
+    let frozen = partition.frozen.as_deref().and_then(copy);
+    let frozen = frozen.map(|mut rows| {
+        for erasure in &later {
+            rows.erase(*erasure);
         }
-    }
-    let chunk = |mut group: Group| {
-        group.members.sort_by_key(|(written, _)| *written);
-        let pieces = group.members.into_iter().map(|(_, piece)| piece).collect();
-        ShardChunk { source, first: group.first, last: group.last, pieces }
+        rows
+    });
+    erasures.extend(later);
+    let head = match (frozen, copy(&partition.head)) {
+        (Some(mut older), Some(newer)) => {
+            older.append(&newer);
+            older.settle();
+            Some(older)
+        }
+        (older, newer) => older.or(newer),
     };
-    groups.into_iter().map(chunk).collect()
-}
-
-/// Pieces that overlap, each with its place in the order of writing.
-struct Group {
-    first: i64,
-    last: i64,
-    members: Vec<(usize, Piece)>,
+    Part { sealed: partition.sealed, erasures, head }
 }

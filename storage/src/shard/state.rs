@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) pending: Pending,
     /// What a flush is writing, until it is durable.
     pub(super) frozen: Option<Arc<Frozen>>,
+    /// Counts flushes whose heads were forgotten: readers that opened the disk before the last one must open it again.
+    pub(super) seals: u64,
     /// Counts partitions as they are made; only in memory.
     pub(super) incarnation: u64,
     /// Bytes of heads and deletes that no flush has taken yet.
@@ -51,6 +53,7 @@ impl State {
             dropped_policies: HashSet::new(),
             pending: Pending::default(),
             frozen: None,
+            seals: 0,
             incarnation: 0,
             open_bytes: 0,
         }

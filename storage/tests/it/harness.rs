@@ -1,7 +1,7 @@
 //! A store with the log that it applies, so that a crash can be replayed, and short ways to write and read.
 
 use model::batch::{BatchHeader, BatchWriter, Row, RowSeries};
-use model::scan::{ChunkStats, ColumnBatch};
+use model::scan::{Bounds, ChunkStats, ColumnBatch, ColumnReader, Order, Run};
 use model::value::{ValueRef, Values};
 use model::{DatabaseId, FieldId, FieldValue, RetentionPolicyId, SeriesId, TimeRange};
 use std::path::Path;
@@ -173,21 +173,39 @@ pub(crate) fn scan(
 ) -> Vec<(i64, FieldValue)> {
     let mut points = Vec::new();
     let mut end = None;
-    for chunk in store.reader().scan(policy, series, field, range).unwrap() {
-        let batch = chunk.decode().unwrap();
-        let found = rows(&batch);
-        let (first, last) = chunk.bounds();
+    for run in store.reader().scan(policy, series, field, range).unwrap() {
+        let found = rows(&run.batch);
+        let Bounds { first, last } = run.bounds;
         assert_eq!((first, last), (found[0].0, found[found.len() - 1].0));
         assert!(range.overlaps(&TimeRange::new(first, last.saturating_add(1))));
         assert!(end.is_none_or(|end| end < first), "chunks overlap or are out of order");
-        assert!(batch.times.is_sorted_by(|a, b| a < b));
+        assert!(run.batch.times.is_sorted_by(|a, b| a < b));
         end = Some(last);
-        if let Some(stats) = chunk.stats() {
+        if let Some(stats) = run.stats {
+            assert!(range.contains(first) && range.contains(last));
             assert_eq!(stats, expected_stats(&found));
         }
         points.extend(found.into_iter().filter(|(time, _)| range.contains(*time)));
     }
     points
+}
+
+/// The chunks of a column as a reader gives them that was moved here from another series.
+pub(crate) fn runs(
+    column: &mut dyn ColumnReader,
+    series: SeriesId,
+    range: TimeRange,
+    order: Order,
+) -> Vec<Run> {
+    column.seek(series, range, order).unwrap();
+    let mut runs = Vec::new();
+    while let Some(bounds) = column.next_chunk().unwrap() {
+        let mut batch = ColumnBatch::default();
+        column.decode(&mut batch).unwrap();
+        runs.push(Run { bounds, stats: column.stats(), batch });
+    }
+    assert_eq!(column.next_chunk().unwrap(), None);
+    runs
 }
 
 fn rows(batch: &ColumnBatch) -> Vec<(i64, FieldValue)> {

@@ -6,6 +6,7 @@
 )]
 
 mod checksum;
+mod columns;
 mod harness;
 mod install;
 mod kill;

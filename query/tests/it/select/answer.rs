@@ -1,6 +1,6 @@
 //! Answers as JSON of InfluxDB 1.x, and their comparison with recorded ones.
 
-use super::store::Store;
+use crate::store::Store;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::scan::GroupReader;

@@ -1,7 +1,7 @@
 //! What must not take a node down: queries over their limits end at once with a clear error.
 
 use super::answer::{InOrder, Request, run};
-use super::store::Store;
+use crate::store::Store;
 use query::influxql::ast::Statement;
 use query::influxql::parse_statement;
 use query::{Budget, PlanContext, QueryError, QueryLimits};

@@ -1,7 +1,7 @@
 //! Placement of series must not show: any number of groups gives the answer of one.
 
 use super::answer::{Request, answer, same};
-use super::store::Store;
+use crate::store::Store;
 use proptest::prelude::*;
 use std::fmt::Write;
 

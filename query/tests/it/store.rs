@@ -1,9 +1,12 @@
-//! Groups in memory that hold values in small chunks, with and without summaries, as storage would hand them out.
+//! A cluster in memory: a catalog, and groups that hold values in small chunks, with and without summaries, as storage
+//! would hand them out.
 
 use model::catalog::{Catalog, CatalogCommand, NewField};
 use model::line_protocol::Field;
 use model::predicate::TagPredicate;
-use model::scan::{Chunk, ChunkStats, ColumnBatch, GroupReader, ScanError, SeriesRef};
+use model::scan::{
+    Bounds, ChunkStats, ColumnBatch, ColumnReader, GroupReader, Order, PolicyReader, ScanError, SeriesRef,
+};
 use model::series::SeriesKey;
 use model::value::{ValueRef, Values};
 use model::{DatabaseId, FieldId, FieldType, FieldValue, RetentionPolicyId, SeriesId, TimeRange};
@@ -11,6 +14,7 @@ use query::ddl::catalog_command;
 use query::influxql::parse_statement;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Points a chunk has, so that small tests cross chunk borders.
 const CHUNK_POINTS: usize = 3;
@@ -24,7 +28,18 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(groups: usize) -> Self {
+        // Clones of one group: they share the counter.
         Self { catalog: Catalog::default(), groups: vec![Group::default(); groups] }
+    }
+
+    /// Chunks that were decoded since the last call.
+    pub(crate) fn take_decoded(&self) -> usize {
+        self.groups.first().map_or(0, |group| group.decoded.swap(0, Ordering::Relaxed))
+    }
+
+    /// The groups as readers.
+    pub(crate) fn readers(&self) -> Vec<&dyn GroupReader> {
+        self.groups.iter().map(|group| group as &dyn GroupReader).collect()
     }
 
     /// Applies a DDL statement.
@@ -95,6 +110,8 @@ struct StoredSeries {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Group {
     series: Vec<StoredSeries>,
+    /// Chunks that were decoded, over all groups of a store.
+    decoded: Arc<AtomicUsize>,
     points: BTreeMap<(RetentionPolicyId, SeriesId, FieldId), BTreeMap<i64, FieldValue>>,
 }
 
@@ -169,18 +186,12 @@ impl GroupReader for Group {
         fields.map(|(_, id, field_type)| (*id, *field_type)).collect()
     }
 
-    fn scan(
-        &self,
-        policy: RetentionPolicyId,
-        series: SeriesId,
-        field: FieldId,
-        range: TimeRange,
-    ) -> Result<Vec<Box<dyn Chunk>>, ScanError> {
-        let Some(points) = self.points.get(&(policy, series, field)) else { return Ok(Vec::new()) };
-        let points: Vec<(i64, FieldValue)> = points.iter().map(|(t, v)| (*t, v.clone())).collect();
-        let chunks = points.chunks(CHUNK_POINTS).map(|points| Points(points.to_vec()));
-        let overlapping = chunks.filter(|c| c.bounds().0 < range.end && c.bounds().1 >= range.start);
-        Ok(overlapping.map(|c| Box::new(c) as Box<dyn Chunk>).collect())
+    fn open(&self, policy: RetentionPolicyId) -> Box<dyn PolicyReader> {
+        let of_policy = self.points.iter().filter(|((p, _, _), _)| *p == policy);
+        let columns = of_policy.map(|((_, series, field), points)| {
+            ((*series, *field), points.iter().map(|(t, v)| (*t, v.clone())).collect())
+        });
+        Box::new(OpenPolicy { columns: columns.collect(), decoded: Arc::clone(&self.decoded) })
     }
 
     fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
@@ -190,71 +201,120 @@ impl GroupReader for Group {
     }
 }
 
-#[derive(Debug, Clone)]
-struct Points(Vec<(i64, FieldValue)>);
+struct OpenPolicy {
+    columns: BTreeMap<(SeriesId, FieldId), Vec<(i64, FieldValue)>>,
+    decoded: Arc<AtomicUsize>,
+}
 
-impl Chunk for Points {
-    fn bounds(&self) -> (i64, i64) {
-        (self.0[0].0, self.0[self.0.len() - 1].0)
-    }
-
-    /// Every other chunk has a summary.
-    fn stats(&self) -> Option<ChunkStats> {
-        if self.0[0].0 % 2 != 0 {
-            return None;
-        }
-        let float = |value: &FieldValue| match value {
-            FieldValue::Float(f) => *f,
-            FieldValue::Integer(i) => *i as f64,
-            FieldValue::Unsigned(u) => *u as f64,
-            FieldValue::Boolean(b) => f64::from(u8::from(*b)),
-            FieldValue::String(_) => 0.0,
-        };
-        let text = matches!(self.0[0].1, FieldValue::String(_));
-        let number = !text && !matches!(self.0[0].1, FieldValue::Boolean(_));
-        let mut min = self.0[0].clone();
-        let mut max = min.clone();
-        for point in &self.0 {
-            if float(&point.1) < float(&min.1) {
-                min = point.clone();
-            }
-            if float(&point.1) > float(&max.1) {
-                max = point.clone();
-            }
-        }
-        let sum = match &self.0[0].1 {
-            FieldValue::Integer(_) => FieldValue::Integer(
-                self.0.iter().fold(0, |s, (_, v)| if let FieldValue::Integer(i) = v { s + i } else { s }),
-            ),
-            FieldValue::Unsigned(_) => FieldValue::Unsigned(
-                self.0.iter().fold(0, |s, (_, v)| if let FieldValue::Unsigned(u) = v { s + u } else { s }),
-            ),
-            _ => FieldValue::Float(self.0.iter().fold(0.0, |s, (_, v)| s + float(v))),
-        };
-        Some(ChunkStats {
-            count: self.0.len() as u64,
-            sum: number.then_some(sum),
-            min: (!text).then_some(min),
-            max: (!text).then_some(max),
-            first: self.0[0].clone(),
-            last: self.0[self.0.len() - 1].clone(),
+impl PolicyReader for OpenPolicy {
+    fn column(&self, field: FieldId) -> Box<dyn ColumnReader + '_> {
+        Box::new(Column {
+            open: self,
+            field,
+            range: TimeRange::new(0, 0),
+            chunks: Vec::new().into_iter(),
+            current: &[],
         })
     }
+}
 
-    fn decode(&self) -> Result<ColumnBatch, ScanError> {
-        let mut values = Values::new(self.0[0].1.field_type());
-        for (_, value) in &self.0 {
-            match (&mut values, value) {
-                (Values::Float(to), FieldValue::Float(f)) => to.push(*f),
-                (Values::Integer(to), FieldValue::Integer(i)) => to.push(*i),
-                (Values::Unsigned(to), FieldValue::Unsigned(u)) => to.push(*u),
-                (Values::Boolean(to), FieldValue::Boolean(b)) => to.push(*b),
-                (Values::String(to), FieldValue::String(s)) => {
-                    to.push(String::from_utf8_lossy(s).as_ref().into());
-                }
-                _ => panic!("a field has one type"),
-            }
+struct Column<'a> {
+    open: &'a OpenPolicy,
+    field: FieldId,
+    range: TimeRange,
+    chunks: std::vec::IntoIter<&'a [(i64, FieldValue)]>,
+    current: &'a [(i64, FieldValue)],
+}
+
+impl ColumnReader for Column<'_> {
+    fn seek(&mut self, series: SeriesId, range: TimeRange, order: Order) -> Result<(), ScanError> {
+        self.range = range;
+        let points = self.open.columns.get(&(series, self.field)).map_or(&[][..], |points| &points[..]);
+        let mut chunks: Vec<_> = points.chunks(CHUNK_POINTS).collect();
+        chunks.retain(|c| c[0].0 < range.end && c[c.len() - 1].0 >= range.start);
+        if order == Order::Descending {
+            chunks.reverse();
         }
-        Ok(ColumnBatch { times: self.0.iter().map(|p| p.0).collect(), values })
+        self.chunks = chunks.into_iter();
+        Ok(())
     }
+
+    fn next_chunk(&mut self) -> Result<Option<Bounds>, ScanError> {
+        self.current = self.chunks.next().unwrap_or_default();
+        Ok(self
+            .current
+            .first()
+            .map(|first| Bounds { first: first.0, last: self.current[self.current.len() - 1].0 }))
+    }
+
+    fn stats(&self) -> Option<ChunkStats> {
+        let inside = self.current.iter().all(|(time, _)| self.range.contains(*time));
+        if inside { summary(self.current) } else { None }
+    }
+
+    fn decode(&mut self, batch: &mut ColumnBatch) -> Result<(), ScanError> {
+        self.open.decoded.fetch_add(1, Ordering::Relaxed);
+        *batch = decoded(self.current);
+        Ok(())
+    }
+}
+
+/// Every other chunk has a summary.
+fn summary(points: &[(i64, FieldValue)]) -> Option<ChunkStats> {
+    if points[0].0 % 2 != 0 {
+        return None;
+    }
+    let float = |value: &FieldValue| match value {
+        FieldValue::Float(f) => *f,
+        FieldValue::Integer(i) => *i as f64,
+        FieldValue::Unsigned(u) => *u as f64,
+        FieldValue::Boolean(b) => f64::from(u8::from(*b)),
+        FieldValue::String(_) => 0.0,
+    };
+    let text = matches!(points[0].1, FieldValue::String(_));
+    let number = !text && !matches!(points[0].1, FieldValue::Boolean(_));
+    let mut min = points[0].clone();
+    let mut max = min.clone();
+    for point in points {
+        if float(&point.1) < float(&min.1) {
+            min = point.clone();
+        }
+        if float(&point.1) > float(&max.1) {
+            max = point.clone();
+        }
+    }
+    let sum = match &points[0].1 {
+        FieldValue::Integer(_) => FieldValue::Integer(
+            points.iter().fold(0, |s, (_, v)| if let FieldValue::Integer(i) = v { s + i } else { s }),
+        ),
+        FieldValue::Unsigned(_) => FieldValue::Unsigned(
+            points.iter().fold(0, |s, (_, v)| if let FieldValue::Unsigned(u) = v { s + u } else { s }),
+        ),
+        _ => FieldValue::Float(points.iter().fold(0.0, |s, (_, v)| s + float(v))),
+    };
+    Some(ChunkStats {
+        count: points.len() as u64,
+        sum: number.then_some(sum),
+        min: (!text).then_some(min),
+        max: (!text).then_some(max),
+        first: points[0].clone(),
+        last: points[points.len() - 1].clone(),
+    })
+}
+
+fn decoded(points: &[(i64, FieldValue)]) -> ColumnBatch {
+    let mut values = Values::new(points[0].1.field_type());
+    for (_, value) in points {
+        match (&mut values, value) {
+            (Values::Float(to), FieldValue::Float(f)) => to.push(*f),
+            (Values::Integer(to), FieldValue::Integer(i)) => to.push(*i),
+            (Values::Unsigned(to), FieldValue::Unsigned(u)) => to.push(*u),
+            (Values::Boolean(to), FieldValue::Boolean(b)) => to.push(*b),
+            (Values::String(to), FieldValue::String(s)) => {
+                to.push(String::from_utf8_lossy(s).as_ref().into());
+            }
+            _ => panic!("a field has one type"),
+        }
+    }
+    ColumnBatch { times: points.iter().map(|p| p.0).collect(), values }
 }
