@@ -5,6 +5,7 @@
 
 mod answer;
 mod early;
+mod endless;
 mod limits;
 mod split;
 
