@@ -5,6 +5,7 @@
 
 mod accumulate;
 pub(crate) mod columns;
+mod filter;
 pub(crate) mod rows;
 pub(crate) mod series;
 pub(crate) mod stream;

@@ -1,6 +1,7 @@
 //! One field of one series folded, with or without a row filter: what a fragment does for aggregates.
 
 use super::columns::{Input, cell, push_value};
+use super::filter::{Comparison, comparisons, keep};
 use super::stream::{Place, Stream, Tester};
 use super::{FoldState, Span};
 use crate::budget::Budget;
@@ -77,6 +78,13 @@ impl<'a> FieldFold<'a> {
         if let SeriesFilter::Rows(_) = filter {
             self.tester.seek(place)?;
         }
+        let simple = match filter {
+            // The newest point that passes is looked for from behind, row by row.
+            SeriesFilter::Rows(expr) if windows.reach != Reach::Last => {
+                comparisons(expr, &|field| self.tester.is_lead(field))
+            }
+            _ => None,
+        };
         while let Some(bounds) = self.lead.next_chunk()? {
             self.chunks = self.chunks.wrapping_add(1);
             if self.chunks.is_multiple_of(CHUNKS_PER_CHECK) {
@@ -84,7 +92,15 @@ impl<'a> FieldFold<'a> {
             }
             let before: usize = states.iter().map(|s| s.bytes()).sum();
             let some = match filter {
-                SeriesFilter::Rows(expr) => self.fold_passing(expr, windows, states)?,
+                SeriesFilter::Rows(expr) => {
+                    self.keep_passing(expr, simple.as_deref(), windows.reach)?;
+                    let (times, values) = &self.kept;
+                    let span = Span { times, values, from: 0, to: times.len() };
+                    for state in &mut *states {
+                        state.push(span, windows.window, windows.range);
+                    }
+                    !times.is_empty()
+                }
                 SeriesFilter::All | SeriesFilter::Nothing => self.fold_chunk(bounds, windows, states)?,
             };
             budget.charge(states.iter().map(|s| s.bytes()).sum::<usize>().saturating_sub(before))?;
@@ -127,19 +143,22 @@ impl<'a> FieldFold<'a> {
         if bounds.last < end { Some((start, self.lead.stats()?)) } else { None }
     }
 
-    /// Folds the points of the chunk that pass; answers whether one did.
-    fn fold_passing(
+    /// Keeps the points of the chunk that pass.
+    fn keep_passing(
         &mut self,
         expr: &RowExpr,
-        windows: Windows<'_>,
-        states: &mut [Box<dyn FoldState>],
-    ) -> Result<bool, QueryError> {
+        simple: Option<&[Comparison]>,
+        reach: Reach,
+    ) -> Result<(), QueryError> {
         let span = self.lead.load()?;
         let (times, values) = &mut self.kept;
         times.clear();
         *values = Values::new(span.values.field_type());
+        if simple.is_some_and(|simple| keep(simple, span, (times, values))) {
+            return Ok(());
+        }
         let tester = &mut self.tester;
-        let mut keep = |place: usize| -> Result<bool, QueryError> {
+        let mut test = |place: usize| -> Result<bool, QueryError> {
             let time = span.times[place];
             let passes = tester.passes(expr, time, || cell(span.values, place))?;
             if passes {
@@ -148,23 +167,19 @@ impl<'a> FieldFold<'a> {
             }
             Ok(passes)
         };
-        if windows.reach == Reach::Last {
+        if reach == Reach::Last {
             // The newest one that passes is all that is wanted.
             for place in (span.from..span.to).rev() {
-                if keep(place)? {
+                if test(place)? {
                     break;
                 }
             }
         } else {
             for place in span.from..span.to {
-                keep(place)?;
+                test(place)?;
             }
         }
-        let (times, values) = &self.kept;
-        for state in states {
-            state.push(Span { times, values, from: 0, to: times.len() }, windows.window, windows.range);
-        }
-        Ok(!times.is_empty())
+        Ok(())
     }
 }
 

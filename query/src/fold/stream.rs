@@ -191,6 +191,11 @@ impl<'a> Tester<'a> {
         Ok(())
     }
 
+    /// Whether this field of the condition is the one that is read.
+    pub(crate) fn is_lead(&self, field: usize) -> bool {
+        matches!(self.fields.get(field), Some(Tested::Lead))
+    }
+
     /// Whether the row at `time` passes; times go in the order of reading. `lead` is the value of the field that is read.
     pub(crate) fn passes(
         &mut self,
