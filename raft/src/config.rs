@@ -17,7 +17,8 @@ pub struct Tuning {
     pub connect_timeout: Duration,
     /// How long a follower may owe the answer to an append before its stream is opened anew. Default 3 s.
     pub append_timeout: Duration,
-    /// How long one attempt to reach the leader may take before another is made. Default 1.5 s.
+    /// How long one attempt at a node that may not lead may take before another is made, and any attempt at a read index
+    /// or a checksum. Default 1.5 s.
     pub attempt_timeout: Duration,
     /// Bytes of commands of one group that may wait for an answer on this node. Default 64 MiB.
     pub in_flight_bytes: usize,

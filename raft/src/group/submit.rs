@@ -24,6 +24,9 @@ const PAUSE_MS: (u64, u64) = (20, 200);
 const HINTS_MAX: u32 = 3;
 /// How long a proposal may still be answered after leadership was lost.
 const LOST_GRACE: Duration = Duration::from_millis(500);
+/// How long a leader that was asked may still answer after another one is known: in an orderly handover it answers as
+/// soon as its successor has committed, and another attempt would only fill the log.
+const SUCCESSOR_GRACE: Duration = Duration::from_millis(100);
 
 /// What one attempt at a leader came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +57,24 @@ impl Group {
     ///
     /// [`SubmitError`]; only `Timeout { unknown: true }`, `Stopped` and `Storage` leave the outcome open.
     pub async fn submit(&self, command: Bytes, deadline: Instant) -> Result<Reply, SubmitError> {
+        self.submit_counted(command, deadline, || {}).await
+    }
+
+    /// As [`Self::submit`]; calls `counted` when the command is among the bytes that wait for an answer, so that the
+    /// caller can let go of what it was made of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::submit`].
+    pub async fn submit_counted(
+        &self,
+        command: Bytes,
+        deadline: Instant,
+        counted: impl FnOnce() + Send,
+    ) -> Result<Reply, SubmitError> {
         command::check(self.id, &command)?;
         let _room = self.reserve(command.len(), deadline).await?;
+        counted();
         let started = Instant::now();
         let mut unknown = false;
         let mut hint = None;
@@ -158,11 +177,23 @@ impl Group {
         sleep(LOST_GRACE).await;
     }
 
+    /// Hands a command to another node. A leader that is slow (its disk, or a queue before it) is waited for as long as it
+    /// leads: a second attempt would come behind the first in the same queue. The wait ends when this node hears of
+    /// another leader, or when the transport finds the peer dead.
     async fn propose_at(&self, node: NodeId, command: Bytes, deadline: Instant) -> Attempt<Reply> {
         let Some(address) = self.address(node) else { return Attempt::NotDone { leader: None } };
-        let timeout = self.attempt_timeout(deadline);
+        // Somebody else's word about the leader is worth one attempt of limited length.
+        let timeout = match self.leader() {
+            Some(leader) if leader == node => deadline.saturating_duration_since(Instant::now()),
+            _ => self.attempt_timeout(deadline),
+        };
         self.counters.forwarded();
-        match self.peer(node, &address).propose(command, timeout).await {
+        let peer = self.peer(node, &address);
+        let answer = tokio::select! {
+            answer = peer.propose(command, timeout) => answer,
+            () = self.succeeded(node) => return Attempt::Undecided,
+        };
+        match answer {
             Ok(reply) => match reply.outcome {
                 Some(Outcome::Reply(reply)) => Attempt::Done(Reply(reply)),
                 Some(Outcome::NotLeader(not)) => Attempt::NotDone { leader: not.leader.map(NodeId) },
@@ -177,6 +208,23 @@ impl Group {
                 Attempt::Undecided
             }
         }
+    }
+
+    /// Ready some time after this node heard of a leader that is neither `node` nor the one it knows now.
+    async fn succeeded(&self, node: NodeId) {
+        let mut server = self.raft.server_metrics();
+        let known = server.borrow_watched().current_leader;
+        loop {
+            let leader = server.borrow_watched().current_leader;
+            if leader.is_some() && leader != known && leader != Some(node.0) {
+                break;
+            }
+            if server.changed().await.is_err() {
+                // Raft has ended here and hears of nobody; the transport's deadline remains.
+                std::future::pending::<()>().await;
+            }
+        }
+        sleep(SUCCESSOR_GRACE).await;
     }
 
     pub(super) fn peer<'a>(&'a self, node: NodeId, address: &'a str) -> Peer<'a> {

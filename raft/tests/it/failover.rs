@@ -71,6 +71,22 @@ fn a_hanging_leader_holds_nobody_up() {
 }
 
 #[test]
+fn a_leader_that_answers_late_is_asked_once() {
+    // No answer comes within a millisecond: an fsync on two nodes and three messages lie before it.
+    let cluster = Cluster::start(1, raft::Tuning { attempt_timeout: Duration::from_millis(1), ..tuning() });
+    let leader = cluster.leader(DATA);
+    let other = (leader + 1) % 3;
+    let group = cluster.group(other, DATA);
+    eventually("word of the leader", || group.leader().filter(|id| *id == cluster.nodes[leader].id));
+    let before = (cluster.group(leader, DATA).counters().applied_commands, group.counters().retried);
+    for time in 0..20 {
+        cluster.write(other, time, time);
+    }
+    let applied = cluster.group(leader, DATA).counters().applied_commands - before.0;
+    assert_eq!((applied, group.counters().retried - before.1), (20, 0), "each command is in the log once");
+}
+
+#[test]
 fn a_node_whose_disk_failed_says_so_and_still_forwards() {
     let mut cluster = Cluster::start(1, tuning());
     let leader = cluster.leader(DATA);
