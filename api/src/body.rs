@@ -39,6 +39,19 @@ pub(crate) struct ReservedBody {
     pub(crate) reservation: Reservation,
 }
 
+impl ReservedBody {
+    /// The bytes as one that keeps the place in the budget itself: it is given back when the last clone is dropped.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for ReservedBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Reads a body to its end.
 pub(crate) async fn read(
     headers: &HeaderMap,
@@ -65,8 +78,9 @@ async fn collect(
     expected: usize,
     mut reservation: Reservation,
 ) -> Result<ReservedBody, Failure> {
-    // Memory is taken as bytes arrive, not as they are announced.
-    let mut bytes = Vec::with_capacity(expected.min(FIRST_BYTES));
+    // All of it at once: growing step by step copies a body twice, and there is room for it in the budget. The pages of
+    // a body that is announced and never sent are not touched.
+    let mut bytes = Vec::with_capacity(expected);
     while let Some(frame) = body.frame().await {
         // Go's word for a connection that ends inside a body.
         let frame = frame.map_err(|_| Failure::bad_request("unexpected EOF"))?;

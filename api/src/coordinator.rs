@@ -44,7 +44,7 @@ pub struct WriteRequest {
     pub precision_ns: i64,
     /// `consistency`, in lower case; empty or one of `any one quorum all`, else the write is refused *after* parsing.
     pub consistency: String,
-    /// Line protocol.
+    /// Line protocol. It counts as in flight until its last clone is dropped.
     pub body: Bytes,
 }
 

@@ -30,16 +30,11 @@ pub(crate) async fn answer(api: Arc<Api>, request: Request, url: Params) -> Resu
         policy: url.get("rp").to_owned(),
         precision_ns: precision_ns(url.get("precision")),
         consistency: url.get("consistency").to_ascii_lowercase(),
-        body: received.bytes,
+        body: received.into_bytes(),
     };
     let coordinator = Arc::clone(&api.coordinator);
-    let reservation = received.reservation;
     // On a task of its own: a client that leaves must not stop a write between two groups.
-    let writing = tokio::spawn(async move {
-        let written = coordinator.write(write).await;
-        drop(reservation);
-        written
-    });
+    let writing = tokio::spawn(async move { coordinator.write(write).await });
     writing.await.map_err(|_| Failure::internal("write failed"))??;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

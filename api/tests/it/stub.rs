@@ -23,6 +23,8 @@ pub(crate) struct Stub {
     pub(crate) writes: Mutex<Vec<WriteRequest>>,
     pub(crate) write_error: Mutex<Option<WriteError>>,
     pub(crate) write_takes: Duration,
+    /// Whether a write lets go of the body while it takes its time.
+    pub(crate) lets_go: bool,
     pub(crate) executed: Mutex<Vec<String>>,
     pub(crate) requests: Mutex<Vec<ExecuteRequest>>,
     pub(crate) readiness: Mutex<Readiness>,
@@ -111,7 +113,12 @@ impl Coordinator for Stub {
 
     fn write(&self, request: WriteRequest) -> BoxFuture<'_, Result<(), WriteError>> {
         Box::pin(async move {
+            let mut request = request;
+            let body = std::mem::take(&mut request.body);
+            request.body = body.to_vec().into();
+            let held = (!self.lets_go).then_some(body);
             tokio::time::sleep(self.write_takes).await;
+            drop(held);
             self.writes.lock().expect("no test panics with it").push(request);
             match self.write_error.lock().expect("no test panics with it").clone() {
                 None => Ok(()),

@@ -1,6 +1,6 @@
 //! `/write`.
 
-use crate::stub::{Client, Stub, request};
+use crate::stub::{Answer, Client, Stub, request};
 use api::ApiConfig;
 use api::coordinator::WriteError;
 use axum::body::Body;
@@ -203,20 +203,49 @@ async fn a_slow_upload_ends_in_time() {
     assert!(answer.text().contains("request body not received within 50ms"));
 }
 
-#[tokio::test]
-async fn bodies_in_flight_have_a_limit() {
-    let stub = Stub { write_takes: Duration::from_millis(400), ..Stub::default() };
+/// A client with room for a MiB of bodies, whose writes take a while.
+fn small_room(lets_go: bool) -> Client {
+    let stub = Stub { write_takes: Duration::from_millis(400), lets_go, ..Stub::default() };
     let config = ApiConfig {
         bodies_in_flight_bytes_max: 1 << 20,
         overload_wait: Duration::from_millis(20),
         ..ApiConfig::default()
     };
-    let client = Client::with(stub, config);
-    let write = || {
-        client.send(request("POST", "/write?db=k8s", &[("content-length", "700000")], vec![b'#'; 700_000]))
-    };
-    let (first, second) = tokio::join!(write(), write());
+    Client::with(stub, config)
+}
+
+async fn write_bytes(client: &Client, bytes: usize) -> Answer {
+    let length = bytes.to_string();
+    client.send(request("POST", "/write?db=k8s", &[("content-length", &length)], vec![b'#'; bytes])).await
+}
+
+#[tokio::test]
+async fn bodies_in_flight_have_a_limit() {
+    let client = small_room(false);
+    let (first, second) = tokio::join!(write_bytes(&client, 700_000), write_bytes(&client, 700_000));
     assert_eq!((first.status, second.status), (204, 503));
     assert_eq!(second.header("retry-after"), Some("1"));
-    assert_eq!(write().await.status, 204, "the room is given back");
+    assert_eq!(
+        second.text(),
+        "{\"error\":\"request throttled, too many bytes of request bodies in flight\"}\n"
+    );
+    assert_eq!(write_bytes(&client, 700_000).await.status, 204, "the room is given back");
+}
+
+#[tokio::test]
+async fn bodies_in_flight_may_fill_the_room_to_the_last_byte() {
+    let client = small_room(false);
+    let (first, second) = tokio::join!(write_bytes(&client, 1 << 19), write_bytes(&client, 1 << 19));
+    assert_eq!((first.status, second.status), (204, 204));
+    let (first, second) = tokio::join!(write_bytes(&client, 1 << 19), write_bytes(&client, (1 << 19) + 1));
+    assert_eq!((first.status, second.status), (204, 503));
+    assert_eq!(write_bytes(&client, (1 << 20) + 1).await.status, 413, "it never fits");
+}
+
+#[tokio::test]
+async fn a_body_that_was_let_go_takes_no_room() {
+    let client = small_room(true);
+    let writes = [700_000; 3].map(|bytes| write_bytes(&client, bytes));
+    let answers = futures::future::join_all(writes).await;
+    assert!(answers.iter().all(|answer| answer.status == 204));
 }
