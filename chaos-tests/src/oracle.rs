@@ -21,10 +21,15 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// Starts one, empty.
+    /// Starts one, empty, without limits.
     ///
     /// Panics when influxd is not installed: a comparison that does not take place must not pass.
     pub fn start() -> Self {
+        Self::start_limited(0, 0)
+    }
+
+    /// As [`Self::start`], with so many series in a database and values of a tag; 0 is no limit.
+    pub fn start_limited(series_max: u64, values_max: u64) -> Self {
         let installed = Path::new(INFLUXD).is_file();
         assert!(
             installed,
@@ -33,7 +38,8 @@ impl Oracle {
         let directory = WorkDir::new("oracle");
         let (http, rpc) = (free_port(), free_port());
         let config = directory.path().join("influxdb.toml");
-        let written = std::fs::write(&config, configuration(directory.path(), http, rpc));
+        let written =
+            std::fs::write(&config, configuration(directory.path(), (http, rpc), (series_max, values_max)));
         assert!(written.is_ok(), "cannot write {}", config.display());
         let mut command = Command::new(INFLUXD);
         command.arg("-config").arg(&config);
@@ -63,7 +69,7 @@ impl Oracle {
     }
 }
 
-fn configuration(directory: &Path, http: u16, rpc: u16) -> String {
+fn configuration(directory: &Path, (http, rpc): (u16, u16), (series_max, values_max): (u64, u64)) -> String {
     let root = directory.display();
     format!(
         r#"reporting-disabled = true
@@ -74,8 +80,8 @@ dir = "{root}/meta"
 dir = "{root}/data"
 wal-dir = "{root}/wal"
 query-log-enabled = false
-max-series-per-database = 0
-max-values-per-tag = 0
+max-series-per-database = {series_max}
+max-values-per-tag = {values_max}
 [coordinator]
 write-timeout = "60s"
 [monitor]

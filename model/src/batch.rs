@@ -86,12 +86,17 @@ pub struct BatchWriter {
 impl BatchWriter {
     /// An empty batch.
     pub fn new(header: BatchHeader) -> Self {
+        Self::with_capacity(header, 0)
+    }
+
+    /// An empty batch with room for so many bytes of rows.
+    pub fn with_capacity(header: BatchHeader, row_bytes: usize) -> Self {
         let nothing_before = (u64::MAX, 0, u32::MAX);
         Self {
             header,
             new_count: 0,
             new_series: Vec::new(),
-            rows: Vec::new(),
+            rows: Vec::with_capacity(row_bytes),
             row_count: 0,
             last: nothing_before,
         }
@@ -107,28 +112,34 @@ impl BatchWriter {
 
     /// Appends a row.
     pub fn push(&mut self, row: &Row<'_>) {
-        let series = match row.series {
+        self.push_value(row.series, row.time, row.field, &row.value);
+    }
+
+    /// Appends a row, given in parts.
+    pub fn push_value(&mut self, series: RowSeries, time: i64, field: FieldId, value: &ValueRef<'_>) {
+        let series = match series {
             RowSeries::Known(id) => u64::from(id.0) << 1,
             RowSeries::New(place) => u64::from(place) << 1 | 1,
         };
         let (last_series, last_time, last_field) = self.last;
-        let mut head = row.value.field_type().code();
+        let compact = is_compact(value);
+        let mut head = value.field_type().code();
         head |= if series == last_series { SAME_SERIES } else { 0 };
-        head |= if row.time == last_time && self.row_count > 0 { SAME_TIME } else { 0 };
-        head |= if row.field.0 == last_field { SAME_FIELD } else { 0 };
-        head |= if is_compact(&row.value) { COMPACT } else { 0 };
+        head |= if time == last_time && self.row_count > 0 { SAME_TIME } else { 0 };
+        head |= if field.0 == last_field { SAME_FIELD } else { 0 };
+        head |= if compact { COMPACT } else { 0 };
         self.rows.push(head);
         if head & SAME_SERIES == 0 {
             put_varint(&mut self.rows, series);
         }
         if head & SAME_TIME == 0 {
-            put_varint(&mut self.rows, zigzag(row.time.wrapping_sub(last_time)));
+            put_varint(&mut self.rows, zigzag(time.wrapping_sub(last_time)));
         }
         if head & SAME_FIELD == 0 {
-            put_varint(&mut self.rows, u64::from(row.field.0));
+            put_varint(&mut self.rows, u64::from(field.0));
         }
-        put_value(&mut self.rows, &row.value, head & COMPACT != 0);
-        self.last = (series, row.time, row.field.0);
+        put_value(&mut self.rows, value, compact);
+        self.last = (series, time, field.0);
         self.row_count += 1;
     }
 

@@ -51,6 +51,11 @@ pub fn measurement_len(key: &[u8]) -> usize {
 
 /// The unescaped tags in what follows the measurement of a canonical key, `,tag=value,tag=value`.
 pub fn tags(rest: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    escaped_tags(rest).map(|(tag, value)| (unescape(tag, b",= "), unescape(value, b",= ")))
+}
+
+/// The same as they stand in the key.
+pub fn escaped_tags(rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = rest;
     std::iter::from_fn(move || {
         let after = rest.strip_prefix(b",")?;
@@ -58,21 +63,26 @@ pub fn tags(rest: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)>
         let pair = &after[..end];
         let equals = unescaped(pair, b'=')?;
         rest = &after[end..];
-        Some((unescape(&pair[..equals], b",= "), unescape(&pair[equals + 1..], b",= ")))
+        Some((&pair[..equals], &pair[equals + 1..]))
     })
 }
 
 /// Bytes shown as text: each byte that is not UTF-8 becomes U+FFFD, as Go shows it.
 pub fn text(bytes: &[u8]) -> Arc<str> {
+    Arc::from(&*shown(bytes))
+}
+
+/// The same without a copy of what is UTF-8 already.
+pub fn shown(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return Arc::from(text);
+        return Cow::Borrowed(text);
     }
     let mut text = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
-    Arc::from(text)
+    Cow::Owned(text)
 }
 
 /// Appends `part`, with a backslash before each of the `special` bytes.

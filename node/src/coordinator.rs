@@ -28,6 +28,8 @@ pub struct RequestLimits {
     pub barrier_timeout: Duration,
     /// Whether a group without quorum may answer with what it has.
     pub stale_reads: bool,
+    /// Per database: series, values of a tag.
+    pub series: crate::write::SeriesLimits,
     /// Per query: memory, buckets, series.
     pub query: query::QueryLimits,
     /// Bytes that all queries together may hold.

@@ -8,7 +8,8 @@
 //! - [`load`]: a simulated Heapster, or a recorded one, in front of any server that speaks the InfluxDB 1.x API;
 //! - [`telemetry`], [`clock`]: logs, and the one place that reads the wall clock.
 //! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
-//! - [`coordinator`]: what HTTP asks of this node, delegated to `write`, `query` with `scatter` and `turns`, `catalog`, `admin`;
+//! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter` and `turns`, `catalog`,
+//!   `admin`;
 //! - `maintenance`: the loops beside the requests; `metrics`: what is counted.
 
 mod admin;
@@ -31,4 +32,4 @@ pub mod shutdown;
 pub mod start;
 pub mod telemetry;
 mod turns;
-mod write;
+pub mod write;

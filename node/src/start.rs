@@ -10,6 +10,7 @@ use crate::coordinator::{NodeCoordinator, RequestLimits};
 use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
 use crate::maintenance;
+use crate::write::SeriesLimits;
 use anyhow::Context;
 use api::{ApiConfig, Coordinator, HttpMetrics, ServeLimits};
 use model::catalog::NodeInfo;
@@ -233,6 +234,10 @@ fn request_limits(config: &Config) -> RequestLimits {
         query_timeout: config.query.timeout,
         barrier_timeout: BARRIER_TIMEOUT.min(config.query.timeout),
         stale_reads: config.query.stale_reads,
+        series: SeriesLimits {
+            series_max: config.write.max_series_per_database,
+            values_max: config.write.max_values_per_tag,
+        },
         query: query::QueryLimits {
             memory_bytes: config.query.memory_per_query.bytes(),
             buckets_max: config.query.max_buckets,

@@ -2,16 +2,28 @@
 //!
 //! [`prepare`] is pure: it parses, checks and encodes. Fields nobody wrote before are registered through the meta group
 //! first, then the body is prepared again: that costs a second parse, once in the life of a field.
+//!
+//! A body is kept until its commands have their places among the bytes in flight of their groups, and no longer: what is
+//! parked through an election is a twentieth of what was sent.
 
+mod batches;
+mod cardinality;
 mod check;
+mod directory;
+mod fields;
+mod locate;
 mod prepare;
+
+pub use cardinality::SeriesLimits;
+pub use directory::{Replicas, SeriesDirectory};
+pub use prepare::{Outcome, Prepared, Surroundings, prepare};
 
 use crate::coordinator::NodeCoordinator;
 use api::coordinator::{WriteError, WriteRequest};
+use bytes::Bytes;
 use futures::future::try_join_all;
 use model::GroupId;
 use model::catalog::{Catalog, CatalogCommand, Database, NewField};
-use prepare::{Outcome, Prepared, Surroundings};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -32,7 +44,7 @@ impl NodeCoordinator {
             match self.prepare(&request, &catalog, &database).await? {
                 Outcome::Refused(error) => return Err(error),
                 Outcome::UnknownFields(fields) => self.register(&database, fields, deadline).await?,
-                Outcome::Ready(prepared) => return self.submit(prepared, deadline).await,
+                Outcome::Ready(prepared) => return self.submit(prepared, request, deadline).await,
             }
         }
         Err(WriteError::Timeout)
@@ -60,14 +72,12 @@ impl NodeCoordinator {
         database: &Arc<Database>,
     ) -> Result<Outcome, WriteError> {
         let (request, catalog, database) = (Arc::clone(request), Arc::clone(catalog), Arc::clone(database));
-        let (stores, now_ns) = (self.stores(), self.clock.now_ns());
+        let series = Replicas { database: database.id, stores: self.stores() };
+        let (now_ns, limits) = (self.clock.now_ns(), self.limits.series);
         let work = move || {
-            let lookup = |group: GroupId, key: &[u8]| {
-                stores.get(&group).and_then(|store| store.lookup_series(database.id, key))
-            };
             let surroundings =
-                Surroundings { database: &database, slots: &catalog.slots, now_ns, lookup: &lookup };
-            prepare::prepare(&request, &surroundings)
+                Surroundings { database: &database, slots: &catalog.slots, now_ns, series: &series, limits };
+            prepare(&request, &surroundings)
         };
         tokio::task::spawn_blocking(work).await.map_err(|e| WriteError::Internal(e.to_string()))
     }
@@ -88,16 +98,46 @@ impl NodeCoordinator {
         }
     }
 
-    async fn submit(&self, prepared: Prepared, deadline: Instant) -> Result<(), WriteError> {
-        let submissions = prepared.commands.into_iter().map(|(group, command)| async move {
-            let group = self
-                .host
-                .group(group)
-                .ok_or_else(|| WriteError::Internal(format!("no group {group} here")))?;
-            group.submit(command, deadline).await.map_err(crate::coordinator::submit_error)
-        });
-        try_join_all(submissions).await?;
+    async fn submit(
+        &self,
+        prepared: Prepared,
+        request: Arc<WriteRequest>,
+        deadline: Instant,
+    ) -> Result<(), WriteError> {
+        let groups = prepared.commands.into_iter();
+        // Each group holds on to the body until its commands are counted as in flight.
+        let groups = groups.map(|(group, commands)| (group, commands, Arc::clone(&request)));
+        let groups: Vec<_> = groups.collect();
+        drop(request);
+        try_join_all(
+            groups
+                .into_iter()
+                .map(|(group, commands, request)| self.submit_to(group, commands, request, deadline)),
+        )
+        .await?;
         self.metrics.points_written(prepared.points as u64, prepared.dropped as u64);
         prepared.complaint.map_or(Ok(()), |text| Err(WriteError::Partial(text)))
+    }
+
+    /// One after the other: of two points with the same series and time the later one must win.
+    async fn submit_to(
+        &self,
+        group: GroupId,
+        commands: Vec<Bytes>,
+        request: Arc<WriteRequest>,
+        deadline: Instant,
+    ) -> Result<(), WriteError> {
+        let group =
+            self.host.group(group).ok_or_else(|| WriteError::Internal(format!("no group {group} here")))?;
+        let mut request = Some(request);
+        let last = commands.len().saturating_sub(1);
+        for (place, command) in commands.into_iter().enumerate() {
+            let counted = || drop(request.take_if(|_| place == last));
+            group
+                .submit_counted(command, deadline, counted)
+                .await
+                .map_err(crate::coordinator::submit_error)?;
+        }
+        Ok(())
     }
 }

@@ -23,5 +23,5 @@ pub use config::StorageConfig;
 pub use error::StorageError;
 pub use marker::ApplyMarker;
 pub use rocks::{EngineError, Shared};
-pub use shard::{Checksum, ChecksumJob, CompactionStep, ShardMemory, ShardStats, ShardStore};
+pub use shard::{Checksum, ChecksumJob, CompactionStep, KeyHash, ShardMemory, ShardStats, ShardStore};
 pub use state_db::StateDb;

@@ -42,6 +42,7 @@ mod write;
 pub use checksum::{Checksum, ChecksumJob};
 pub use compact::CompactionStep;
 pub use memory::ShardMemory;
+pub use series::KeyHash;
 
 use crate::error::StorageError;
 use crate::marker::ApplyMarker;
@@ -50,7 +51,6 @@ use crate::state_db::StateDb;
 use model::scan::GroupReader;
 use model::{DatabaseId, Delete, RetentionPolicyId, SeriesId};
 use parking_lot::{Mutex, RwLock};
-use series::KeyHash;
 use state::State;
 use std::path::Path;
 use std::sync::Arc;
@@ -219,15 +219,10 @@ impl ShardStore {
         self.inner.state.read().series.lookup(hash)
     }
 
-    /// The same for many keys, taking the lock once. Answers in the order of the keys.
-    pub fn lookup_many<'a>(
-        &self,
-        database: DatabaseId,
-        keys: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Vec<Option<SeriesId>> {
-        let hashes: Vec<KeyHash> = keys.into_iter().map(|key| KeyHash::of(database, key)).collect();
+    /// The same for many series, taking the lock once: appends an answer for each hash, in their order.
+    pub fn lookup_hashes(&self, hashes: &[KeyHash], found: &mut Vec<Option<SeriesId>>) {
         let state = self.inner.state.read();
-        hashes.into_iter().map(|hash| state.series.lookup(hash)).collect()
+        found.extend(hashes.iter().map(|hash| state.series.lookup(*hash)));
     }
 
     /// Number of series of a database that have points here. A series whose points are all gone does not count. O(1).

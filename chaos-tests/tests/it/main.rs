@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cardinality;
+#[cfg(test)]
 mod catch_up;
 #[cfg(test)]
 mod conformance;

@@ -1,4 +1,57 @@
-//! Why a line cannot be read. `Display` is the text of InfluxDB 1.x, Go's own number errors included.
+//! Why a line cannot be read, and the bad lines of a body. The texts are those of InfluxDB 1.x, Go's own number errors
+//! included.
+
+use crate::series;
+
+/// Bytes of error text kept for one body. InfluxDB 1.x has no limit; a body of ordinary size never comes near this one.
+const ERROR_TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineError {
+    /// `unable to parse '<line>': <reason>`; bytes of the line that are not UTF-8 show as U+FFFD.
+    pub text: String,
+}
+
+/// The bad lines of one body: their texts up to 16 MiB, and the number of those left out.
+#[derive(Debug, Default)]
+pub struct Complaints {
+    errors: Vec<LineError>,
+    bytes: usize,
+    left_out: usize,
+}
+
+impl Complaints {
+    /// Notes a bad line.
+    pub fn add(&mut self, line: &[u8], reason: &Reason) {
+        if self.bytes >= ERROR_TEXT_BYTES_MAX {
+            self.left_out += 1;
+            return;
+        }
+        let text = format!("unable to parse '{}': {reason}", series::text(line));
+        self.bytes += text.len();
+        self.errors.push(LineError { text });
+    }
+
+    /// The bad lines; the last one may say how many more there were.
+    pub fn into_errors(mut self) -> Vec<LineError> {
+        if self.left_out > 0 {
+            let text = format!("unable to parse {} more lines", self.left_out);
+            self.errors.push(LineError { text });
+        }
+        self.errors
+    }
+
+    /// Their texts, joined with newlines as 1.x does; `None` if every line is good.
+    pub fn into_text(self) -> Option<String> {
+        let errors = self.into_errors();
+        if errors.is_empty() {
+            return None;
+        }
+        let texts: Vec<&str> = errors.iter().map(|error| error.text.as_str()).collect();
+        Some(texts.join("\n"))
+    }
+}
 
 /// The reason that follows `unable to parse '<line>': `.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,10 @@
 //!
 //! InfluxDB 1.x reads it twice with slightly different rules: once to find its end and to check the values ([`scan`]),
 //! once to take it apart ([`push`]). A line is only good if both agree, and odd lines (`a="x"y`) mean what both passes
-//! together make of them, so this does the same.
+//! together make of them, so this does the same. Plain names with plain numbers are read in one pass ([`plain`]), which
+//! gives up where the rules could matter.
+
+mod plain;
 
 use super::Field;
 use super::error::Reason;
@@ -11,7 +14,6 @@ use crate::limits::KEY_BYTES_MAX;
 use crate::series;
 use crate::value::ValueRef;
 use memchr::{memchr, memchr_iter, memchr2};
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Bytes between series key and field name in 1.x's storage keys; they count for the greatest key length.
@@ -19,8 +21,27 @@ const FIELD_SEPARATOR_BYTES: usize = 4;
 /// Above this many fields, duplicates are found by hashing.
 const FIELDS_COMPARED: usize = 16;
 
-/// Checks the fields from `start` on; returns where they end. `start` is at least 2: a measurement and a space.
-pub(super) fn scan(line: &[u8], start: usize) -> Result<usize, Reason> {
+/// Reads the fields from `start` on and appends them to `fields`, which is empty; returns where they end. `start` is at
+/// least 2: a measurement and a space.
+pub(super) fn read<'a>(
+    line: &'a [u8],
+    start: usize,
+    key_len: usize,
+    fields: &mut Vec<Field<'a>>,
+) -> Result<usize, Reason> {
+    if let Some(end) = plain::read(line, start, key_len, fields) {
+        keep_last(fields);
+        return Ok(end);
+    }
+    fields.clear();
+    let end = scan(line, start)?;
+    push(&line[start..end], key_len, fields)?;
+    keep_last(fields);
+    Ok(end)
+}
+
+/// Checks the fields from `start` on; returns where they end.
+fn scan(line: &[u8], start: usize) -> Result<usize, Reason> {
     let mut i = start;
     let mut quoted = false;
     let mut equals = 0_usize;
@@ -68,9 +89,8 @@ fn value_start(line: &[u8], i: usize) -> Result<u8, Reason> {
     }
 }
 
-/// Takes a checked block apart and appends its fields; of two fields with one name the later stays.
-pub(super) fn push<'a>(block: &'a [u8], key_len: usize, fields: &mut Vec<Field<'a>>) -> Result<(), Reason> {
-    let first = fields.len();
+/// Takes a checked block apart and appends its fields.
+fn push<'a>(block: &'a [u8], key_len: usize, fields: &mut Vec<Field<'a>>) -> Result<(), Reason> {
     let mut rest = block;
     while !rest.is_empty() {
         let equals = memchr_iter(b'=', rest).find(|&i| i == 0 || rest[i - 1] != b'\\').unwrap_or(rest.len());
@@ -87,7 +107,6 @@ pub(super) fn push<'a>(block: &'a [u8], key_len: usize, fields: &mut Vec<Field<'
         fields.push(Field { name: escape::field_name(name), value: value(&rest[..end])? });
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    keep_last(fields, first);
     Ok(())
 }
 
@@ -128,27 +147,38 @@ fn value(raw: &[u8]) -> Result<ValueRef<'_>, Reason> {
     }
 }
 
-/// Removes those of `fields[first..]` whose name comes again later.
-fn keep_last(fields: &mut Vec<Field<'_>>, first: usize) {
-    let added = &fields[first..];
-    if added.len() < 2 {
+/// Removes the fields whose name comes again later with a value of the same type. With one of another type both stay:
+/// 1.x looks at every field when it checks types, and refuses the point for either of them.
+fn keep_last(fields: &mut Vec<Field<'_>>) {
+    if fields.len() < 2 {
         return;
     }
-    let repeated: Vec<bool> = if added.len() <= FIELDS_COMPARED {
-        added
-            .iter()
-            .enumerate()
-            .map(|(i, field)| added[i + 1..].iter().any(|later| later.name == field.name))
-            .collect()
-    } else {
-        let last: HashMap<&Cow<'_, [u8]>, usize> =
-            added.iter().enumerate().map(|(i, field)| (&field.name, i)).collect();
-        added.iter().enumerate().map(|(i, field)| last.get(&field.name) != Some(&i)).collect()
-    };
-    if repeated.contains(&true) {
-        let added: Vec<Field<'_>> = fields.drain(first..).collect();
-        fields.extend(
-            added.into_iter().zip(repeated).filter(|(_, repeated)| !repeated).map(|(field, _)| field),
-        );
+    let same =
+        |a: &Field<'_>, b: &Field<'_>| a.name == b.name && a.value.field_type() == b.value.field_type();
+    if fields.len() > FIELDS_COMPARED {
+        return keep_last_of_many(fields);
+    }
+    let repeats = |i: usize, field: &Field<'_>| fields[i + 1..].iter().any(|later| same(field, later));
+    if !fields.iter().enumerate().any(|(i, field)| repeats(i, field)) {
+        return;
+    }
+    for i in (0..fields.len()).rev() {
+        if fields[i + 1..].iter().any(|later| same(&fields[i], later)) {
+            fields.remove(i);
+        }
+    }
+}
+
+fn keep_last_of_many(fields: &mut Vec<Field<'_>>) {
+    let mut last = HashMap::with_capacity(fields.len());
+    for (i, field) in fields.iter().enumerate() {
+        last.insert((field.name.clone(), field.value.field_type()), i);
+    }
+    if last.len() < fields.len() {
+        let mut i = 0;
+        fields.retain(|field| {
+            i += 1;
+            last.get(&(field.name.clone(), field.value.field_type())) == Some(&(i - 1))
+        });
     }
 }

@@ -10,13 +10,15 @@ use crate::series::escape_into;
 use memchr::{memchr, memchr3_iter};
 use std::borrow::Cow;
 
-/// A scanned key.
-pub(super) struct ScannedKey<'a> {
-    pub(super) canonical: Cow<'a, [u8]>,
-    /// Bytes of the escaped measurement in `canonical`.
-    pub(super) measurement_len: u32,
+/// The series key of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineKey<'a> {
+    /// Canonical bytes, see [`crate::series`].
+    pub canonical: Cow<'a, [u8]>,
+    /// Bytes of the escaped measurement at the start of `canonical`.
+    pub measurement_len: u32,
     /// Bytes of the key in the line: what 1.x measures, and where the fields start.
-    pub(super) raw_len: usize,
+    pub raw_len: usize,
 }
 
 /// Where a tag stands in the line: `line[start..equals]` is its key, `line[equals + 1..end]` its value.
@@ -41,7 +43,7 @@ impl TagSpan {
 }
 
 /// Scans the key at the start of `line`, which must not be empty. `tags` is scratch space.
-pub(super) fn scan<'a>(line: &'a [u8], tags: &mut Vec<TagSpan>) -> Result<ScannedKey<'a>, Reason> {
+pub(super) fn scan<'a>(line: &'a [u8], tags: &mut Vec<TagSpan>) -> Result<LineKey<'a>, Reason> {
     let (measurement_end, raw_len) = split(line, tags)?;
     let order = order(line, tags);
     if order == Order::Duplicates {
@@ -56,7 +58,7 @@ pub(super) fn scan<'a>(line: &'a [u8], tags: &mut Vec<TagSpan>) -> Result<Scanne
         && (memchr(b'\\', measurement).is_none() || canonical_measurement(measurement) == measurement);
     if same {
         let canonical = Cow::Borrowed(&line[..raw_len]);
-        return Ok(ScannedKey { canonical, measurement_len: measurement_end as u32, raw_len });
+        return Ok(LineKey { canonical, measurement_len: measurement_end as u32, raw_len });
     }
     let mut key = canonical_measurement(measurement);
     let measurement_len = key.len() as u32;
@@ -69,7 +71,7 @@ pub(super) fn scan<'a>(line: &'a [u8], tags: &mut Vec<TagSpan>) -> Result<Scanne
     if key.len() > KEY_BYTES_MAX {
         return Err(Reason::KeyTooLong(key.len()));
     }
-    Ok(ScannedKey { canonical: Cow::Owned(key), measurement_len, raw_len })
+    Ok(LineKey { canonical: Cow::Owned(key), measurement_len, raw_len })
 }
 
 fn canonical_measurement(raw: &[u8]) -> Vec<u8> {

@@ -146,12 +146,13 @@ fn a_comment_may_hide_lines_in_quotes() {
 }
 
 #[test]
-fn of_two_fields_with_one_name_the_last_stays() {
+fn of_two_fields_with_one_name_the_last_stays_unless_their_types_differ() {
     check(
-        "m v=1,w=2,v=3i\n",
-        expect![[r"
-            m|w=2.0 v=3i|now
-        "]],
+        "m v=1,w=2,v=3\nm v=1,w=2,v=3i,v=4,v=\"x\"\n",
+        expect![[r#"
+            m|w=2.0 v=3.0|now
+            m|w=2.0 v=3i v=4.0 v="x"|now
+        "#]],
     );
     let many: Vec<String> = (0..50).map(|i| format!("f{}={i}", i % 40)).collect();
     let line = format!("m {}", many.join(","));
@@ -323,20 +324,6 @@ fn a_line_gives_its_parts_back() {
 }
 
 #[test]
-fn a_body_can_be_parsed_in_pieces() {
-    let body = b"# c\na v=1\nbad\nb v=2\n\nc v=\"x\ny\"\nd v=4";
-    let (mut position, mut lines, mut errors) = (0, 0, 0);
-    while position < body.len() {
-        let (parsed, read) = parse_some(&body[position..], 1, 2);
-        assert!(parsed.lines.len() + parsed.errors.len() <= 2);
-        lines += parsed.lines.len();
-        errors += parsed.errors.len();
-        position += read;
-    }
-    assert_eq!((lines, errors), (4, 1));
-}
-
-#[test]
 fn error_texts_have_a_limit() {
     let line = vec![b'x'; 1 << 20];
     let body = [line.as_slice(); 20].join(&b'\n');
@@ -472,5 +459,107 @@ proptest! {
         prop_assert_eq!(line.time, Some(time));
         let read: Vec<_> = parsed.fields_of(line).iter().map(|field| (String::from_utf8_lossy(&field.name).into_owned(), field.value.clone())).collect();
         prop_assert_eq!(read, fields);
+    }
+}
+
+/// Lines as the exact rule cuts them.
+fn lines_by_the_rule(body: &[u8]) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    while start < body.len() {
+        let end = scan::line_end(body, start);
+        lines.extend(scan::content(&body[start..end]));
+        start = end + 1;
+    }
+    lines
+}
+
+/// Every key that some line of the body makes canonical.
+fn canonical_keys(body: &[u8]) -> Vec<Vec<u8>> {
+    parse(body, 1).lines.iter().map(|line| line.key.to_vec()).collect()
+}
+
+/// What the `/write` path relies on: a raw key that is a known canonical key is the key of its line.
+fn check_shortcut(body: &[u8], known: &[Vec<u8>]) {
+    let texts: Vec<&[u8]> = RawLines::new(body).map(|raw| raw.text).collect();
+    assert_eq!(texts, lines_by_the_rule(body));
+    let mut reader = LineReader::new(1);
+    for raw in RawLines::new(body) {
+        let Some(key) = raw.key else { continue };
+        let sent = &raw.text[..key.len as usize];
+        if known.iter().any(|known| known == sent) {
+            let expected = LineKey {
+                canonical: Cow::Borrowed(sent),
+                measurement_len: key.measurement_len,
+                raw_len: key.len as usize,
+            };
+            assert_eq!(reader.key(raw.text), Ok(expected), "{:?}", String::from_utf8_lossy(raw.text));
+        }
+    }
+}
+
+#[test]
+fn a_measurement_with_a_backslash_is_never_looked_up_as_sent() {
+    // The canonical key of the first line is the second line's text, which means another series.
+    let body = b"a\\\\=b v=1\na\\=b v=1\n";
+    assert_eq!(canonical_keys(body), [b"a\\=b".to_vec(), b"a=b".to_vec()]);
+    check_shortcut(body, &canonical_keys(body));
+    assert!(RawLines::new(body).all(|raw| raw.key.is_none()));
+}
+
+#[test]
+fn a_quote_in_a_key_may_move_the_end_of_the_line() {
+    let known = canonical_keys(br#"m,t=a\\\ b\\\="c v=1"#);
+    check_shortcut(b"m,t=a\\\\ b\\\\=\"c v=1\n x\" 5\nm v=1", &known);
+}
+
+#[test]
+fn what_follows_a_key_does_not_change_where_it_ends() {
+    let known: Vec<Vec<u8>> =
+        ["m", "m,t=a\\ b", "m,t=a\\,b,u=\\=", "m,t=a\\\\"].map(|key| key.as_bytes().to_vec()).into();
+    let rests = [" v=1", "  v=1", " v=\"a b\nc\" 1", " v=1\\\n", "\tv=1", "", ",t=1 v=1", "\\ v=1", " v"];
+    for key in &known {
+        for rest in rests {
+            check_shortcut(&[key, rest.as_bytes(), b"\nm v=2"].concat(), &known);
+        }
+    }
+}
+
+/// Values as [`fields`] reads them without its shortcut.
+fn fields_by_the_rule(line: &[u8]) -> Option<Vec<String>> {
+    // A string in front of the others keeps the shortcut away.
+    let spoilt = [b"m zz=\"\",", line].concat();
+    let parsed = parse(&spoilt, 1);
+    let line = parsed.lines.first()?;
+    Some(parsed.fields_of(line)[1..].iter().map(|field| format!("{field:?}")).collect())
+}
+
+proptest! {
+    #[test]
+    fn a_raw_key_that_is_known_is_the_key(
+        bodies in proptest::collection::vec(odd_bytes(), 1..6),
+        appended in odd_bytes(),
+    ) {
+        let mut known: Vec<Vec<u8>> = bodies.iter().flat_map(|body| canonical_keys(body)).collect();
+        known.extend(bodies.iter().flat_map(|body| canonical_keys(&[body, b"=x v=1".as_slice()].concat())));
+        for body in &bodies {
+            check_shortcut(body, &known);
+        }
+        for key in &known {
+            check_shortcut(&[key, b" ".as_slice(), &appended].concat(), &known);
+            check_shortcut(&[key.as_slice(), &appended].concat(), &known);
+        }
+    }
+
+    #[test]
+    fn plain_fields_are_read_as_the_rule_reads_them(
+        line in "([a-z]{1,2}=-?[0-9]{0,20}([.][0-9]{0,18})?[ie]?,?){1,4}( [0-9]{0,3})?",
+    ) {
+        let body = [b"m ", line.as_bytes()].concat();
+        let parsed = parse(&body, 1);
+        let read = parsed.lines.first().map(|line| {
+            parsed.fields_of(line).iter().map(|field| format!("{field:?}")).collect::<Vec<_>>()
+        });
+        prop_assert_eq!(read, fields_by_the_rule(line.as_bytes()));
     }
 }

@@ -170,6 +170,11 @@ options! {
         body_bytes: ByteSize = "25MB" in "1KiB" ..= "25MB";
         /// Bytes of one body after gzip was inflated. Above it, the answer is 413.
         inflated_bytes: ByteSize = "250MB" in "1KiB" ..= "250MB";
+        /// Series of one database that have points. What would be one more is dropped with an error, as InfluxDB does: a tag
+        /// with a random value must not fill the memory. 0: no limit.
+        max_series_per_database: u64 = "1000000" in "0" ..= "1000000000";
+        /// Values of one tag of one measurement; as above. 0: no limit.
+        max_values_per_tag: u64 = "100000" in "0" ..= "1000000000";
     }
 
     /// What a query may cost. One bad query must not take a node down.

@@ -2,10 +2,12 @@
 
 use model::FieldType;
 
-/// What was dropped from one body.
+/// What was dropped from one body. Only one reason is told, as 1.x does: of the limits before any other, and of several
+/// the first one.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
-    /// Only the first reason is told, as 1.x does.
+    series_limit: Option<String>,
+    values_limit: Option<String>,
     first_reason: Option<String>,
     points: usize,
     /// Points older than the policy keeps.
@@ -19,6 +21,18 @@ impl Drops {
         self.points += 1;
     }
 
+    /// Counts a point of a series that would be one too many.
+    pub(super) fn add_series(&mut self, limit: u64) {
+        self.series_limit.get_or_insert_with(|| format!("max-series-per-database limit exceeded: ({limit})"));
+        self.points += 1;
+    }
+
+    /// Counts a point with a tag value that would be one too many.
+    pub(super) fn add_value(&mut self, reason: String) {
+        self.values_limit.get_or_insert(reason);
+        self.points += 1;
+    }
+
     /// Points dropped for any reason.
     pub(super) fn total(&self) -> usize {
         self.points + self.beyond_retention
@@ -26,7 +40,8 @@ impl Drops {
 
     /// The text of the 400 answer: a dropped point outweighs a line that did not parse.
     pub(super) fn complaint(&self, parse_complaint: Option<String>) -> Option<String> {
-        if let Some(reason) = &self.first_reason {
+        let reasons = [&self.series_limit, &self.values_limit, &self.first_reason];
+        if let Some(reason) = reasons.into_iter().flatten().next() {
             return Some(partial(reason, self.points));
         }
         if self.beyond_retention > 0 {
@@ -40,10 +55,21 @@ fn partial(reason: &str, dropped: usize) -> String {
     format!("partial write: {reason} dropped={dropped}")
 }
 
+/// A tag of a measurement has as many values as it may have, and this is another one. Quoted as Go's `%q` does.
+pub(super) fn values_exceeded(values: u64, limit: u64, measurement: &str, tag: &str, value: &str) -> String {
+    format!(
+        "max-values-per-tag limit exceeded ({values}/{limit}): measurement={measurement:?} tag={tag:?} value={value:?}"
+    )
+}
+
+/// Whether one of a series' tags (`,tag=value…`, canonical) is called `time`.
+pub(super) fn has_time_tag(tags: &[u8]) -> bool {
+    memchr::memmem::find_iter(tags, b",time=").any(|at| at == 0 || tags[at - 1] != b'\\')
+}
+
 /// A tag may not be called `time`: the point would be unreachable.
-pub(super) fn forbidden_time_tag(key: &[u8], measurement: &str) -> Option<String> {
-    let found = memchr::memmem::find(key, b",time=").is_some_and(|at| at == 0 || key[at - 1] != b'\\');
-    found.then(|| format!("invalid tag key: input tag \"time\" on measurement \"{measurement}\" is invalid"))
+pub(super) fn forbidden_time_tag(measurement: &str) -> String {
+    format!("invalid tag key: input tag \"time\" on measurement \"{measurement}\" is invalid")
 }
 
 /// A point whose only field is `time`.

@@ -1,39 +1,37 @@
-//! From a body to one command per group: parse, check, place, encode. Pure; the same body and surroundings give the same
-//! commands.
+//! From a body to commands for each group: locate, parse, check, encode. Pure; the same body and surroundings give the
+//! same commands. Nothing is allocated for a point whose series and fields are known.
 
+use super::batches::{Batches, Target};
+use super::cardinality::{Cardinality, SeriesLimits, Verdict};
 use super::check::{self, Drops};
+use super::directory::SeriesDirectory;
+use super::fields::{Fields, Resolved, shown};
+use super::locate::{Located, Locator};
 use api::coordinator::{WriteError, WriteRequest};
 use bytes::Bytes;
-use model::batch::{BatchHeader, BatchWriter, Row, RowSeries};
+use model::GroupId;
+use model::batch::BatchHeader;
 use model::catalog::{Database, NewField, RetentionPolicy};
-use model::limits::COMMAND_BYTES_MAX;
-use model::line_protocol::{self, Line, Lines};
-use model::{FieldType, GroupId, SeriesId, placement};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-/// A command is closed when it reaches this many bytes: far below the hard limit, so that a group's leader never holds
-/// up its heartbeats for one entry.
-const COMMAND_BYTES_AIM: usize = COMMAND_BYTES_MAX / 8;
-
-/// Lines parsed before they are placed: the parsed form of tiny lines takes 25 times their bytes.
-const LINES_AT_ONCE: usize = 10_000;
+use model::line_protocol::{Complaints, LineReader};
 
 /// What preparing needs to know besides the body.
-pub(super) struct Surroundings<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'c> {
     /// The database written to, as this node knows it.
-    pub(super) database: &'a Database,
+    pub database: &'c Database,
     /// Slot → group.
-    pub(super) slots: &'a [GroupId],
+    pub slots: &'c [GroupId],
     /// For lines without a time, and for what is too old.
-    pub(super) now_ns: i64,
-    /// The id of a series in a group, if the group has it.
-    pub(super) lookup: &'a dyn Fn(GroupId, &[u8]) -> Option<SeriesId>,
+    pub now_ns: i64,
+    /// The series of the database.
+    pub series: &'c dyn SeriesDirectory,
+    /// How many of them there may be.
+    pub limits: SeriesLimits,
 }
 
 /// What became of a body.
-pub(super) enum Outcome {
+#[derive(Debug)]
+pub enum Outcome {
     /// Nothing of it can be stored.
     Refused(WriteError),
     /// These fields need an id first; then prepare again.
@@ -43,237 +41,189 @@ pub(super) enum Outcome {
 }
 
 /// A body ready to be submitted.
-#[derive(Default)]
-pub(super) struct Prepared {
-    /// Commands in order, each for one group.
-    pub(super) commands: Vec<(GroupId, Bytes)>,
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// Commands by group; those of one group one after the other.
+    pub commands: Vec<(GroupId, Vec<Bytes>)>,
     /// Points in them.
-    pub(super) points: usize,
+    pub points: usize,
     /// Points left out.
-    pub(super) dropped: usize,
+    pub dropped: usize,
     /// What to answer with 400 after the good points are stored.
-    pub(super) complaint: Option<String>,
+    pub complaint: Option<String>,
+}
+
+/// What is done with points of series that no group knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NewSeries {
+    Taken,
+    Refused,
+}
+
+/// Why a body is not prepared to its end.
+enum Stop {
+    Refused(WriteError),
+    /// It has more new series than there is room for: all of them must be left out, the first ones too.
+    SeriesLimit,
 }
 
 /// Prepares a body. The order of the checks is InfluxDB 1.x's: parse, consistency, policy, then each point.
-pub(super) fn prepare(request: &WriteRequest, around: &Surroundings<'_>) -> Outcome {
-    let mut rest: &[u8] = &request.body;
-    let mut complaints: Option<String> = None;
+pub fn prepare(request: &WriteRequest, around: &Surroundings<'_>) -> Outcome {
+    let mut outcome = run(request, around, NewSeries::Taken);
+    if matches!(outcome, Err(Stop::SeriesLimit)) {
+        outcome = run(request, around, NewSeries::Refused);
+    }
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(Stop::Refused(error)) => Outcome::Refused(error),
+        Err(Stop::SeriesLimit) => Outcome::Refused(WriteError::Internal("series limit".to_owned())),
+    }
+}
+
+fn run(request: &WriteRequest, around: &Surroundings<'_>, new_series: NewSeries) -> Result<Outcome, Stop> {
+    let mut complaints = Complaints::default();
     let mut router: Option<Router<'_>> = None;
-    while !rest.is_empty() {
-        let (lines, read) = line_protocol::parse_some(rest, request.precision_ns, LINES_AT_ONCE);
-        rest = rest.get(read.max(1)..).unwrap_or_default();
-        if let Some(text) = lines.error_text() {
-            match &mut complaints {
-                None => complaints = Some(text),
-                // A body of nothing but bad lines must not cost more text than one piece may have.
-                Some(before) if before.len() < line_protocol::ERROR_TEXT_BYTES_MAX => {
-                    before.push('\n');
-                    before.push_str(&text);
-                }
-                Some(_) => {}
-            }
+    let mut reader = LineReader::new(request.precision_ns);
+    let mut locator = Locator::new(&request.body, around);
+    loop {
+        let lines = locator.next(&mut reader);
+        if lines.is_empty() {
+            break;
         }
-        for line in &lines.lines {
+        for line in lines {
+            let read = line.key().map(|key| (key, reader.values(line.text, line.key_len as usize)));
+            let (key, time) = match read {
+                Ok((key, Ok(time))) => (key, time),
+                Ok((_, Err(reason))) => {
+                    complaints.add(line.text, &reason);
+                    continue;
+                }
+                Err(reason) => {
+                    complaints.add(line.text, reason);
+                    continue;
+                }
+            };
             let router = match &mut router {
                 Some(router) => router,
-                None => match Router::open(request, around) {
-                    Ok(opened) => router.insert(opened),
-                    Err(error) => return Outcome::Refused(error),
-                },
+                None => router.insert(Router::open(request, around, new_series)?),
             };
-            if let Err(error) = router.add(&lines, line) {
-                return Outcome::Refused(error);
-            }
+            router.add(line, key, time, reader.fields())?;
         }
     }
-    match (router, complaints) {
-        (Some(router), complaints) => router.finish(complaints),
-        (None, Some(text)) => Outcome::Refused(WriteError::Rejected(text)),
-        (None, None) => match Router::open(request, around) {
-            Ok(router) => router.finish(None),
-            Err(error) => Outcome::Refused(error),
-        },
+    match (router, complaints.into_text()) {
+        (Some(router), complaints) => Ok(router.finish(complaints)),
+        (None, Some(text)) => Err(Stop::Refused(WriteError::Rejected(text))),
+        (None, None) => Ok(Router::open(request, around, new_series)?.finish(None)),
     }
 }
 
-/// Places points into the groups' batches.
-struct Router<'a> {
-    around: &'a Surroundings<'a>,
-    policy: &'a RetentionPolicy,
-    header: BatchHeader,
+/// Checks points and places them into the groups' batches.
+struct Router<'c> {
+    around: &'c Surroundings<'c>,
+    policy: &'c RetentionPolicy,
     /// For lines that bring no time: now, cut to the request's precision.
     default_time: i64,
-    batches: BTreeMap<GroupId, GroupBatch>,
-    unknown: HashMap<(Arc<str>, Arc<str>), FieldType>,
+    new_series: NewSeries,
+    fields: Fields<'c>,
+    cardinality: Cardinality<'c>,
+    batches: Batches,
     drops: Drops,
-    done: Prepared,
+    points: usize,
 }
 
-/// The batch of one group that is being filled. `new` maps keys of series the group lacks to their place.
-struct GroupBatch {
-    writer: BatchWriter,
-    new: HashMap<Box<[u8]>, RowSeries>,
-}
-
-impl<'a> Router<'a> {
+impl<'c> Router<'c> {
     /// Checks what concerns the request as a whole.
-    fn open(request: &WriteRequest, around: &'a Surroundings<'a>) -> Result<Self, WriteError> {
+    fn open(
+        request: &WriteRequest,
+        around: &'c Surroundings<'c>,
+        new_series: NewSeries,
+    ) -> Result<Self, Stop> {
         if !matches!(request.consistency.as_str(), "" | "any" | "one" | "quorum" | "all") {
-            return Err(WriteError::Rejected("invalid consistency level".to_owned()));
+            return Err(Stop::Refused(WriteError::Rejected("invalid consistency level".to_owned())));
         }
-        match around.database.policy_for_write(&request.policy) {
-            Some(policy) => Ok(Self::new(around, policy, request.precision_ns)),
-            None => Err(WriteError::PolicyNotFound(request.policy.clone())),
-        }
-    }
-
-    fn new(around: &'a Surroundings<'a>, policy: &'a RetentionPolicy, precision_ns: i64) -> Self {
+        let Some(policy) = around.database.policy_for_write(&request.policy) else {
+            return Err(Stop::Refused(WriteError::PolicyNotFound(request.policy.clone())));
+        };
         let header = BatchHeader {
             database: around.database.id,
             policy: policy.id,
             shard_duration_ns: policy.shard_duration_ns,
         };
-        Self {
+        let groups = around.slots.iter().map(|group| group.0 as usize).max().unwrap_or(1);
+        Ok(Self {
             around,
             policy,
-            header,
-            default_time: model::time::floor_to(around.now_ns, precision_ns.max(1)),
-            batches: BTreeMap::new(),
-            unknown: HashMap::new(),
+            default_time: model::time::floor_to(around.now_ns, request.precision_ns.max(1)),
+            new_series,
+            fields: Fields::new(&around.database.fields),
+            cardinality: Cardinality::new(around.limits, around.series),
+            batches: Batches::new(header, request.body.len(), groups),
             drops: Drops::default(),
-            done: Prepared::default(),
-        }
+            points: 0,
+        })
     }
 
-    fn add(&mut self, lines: &Lines<'_>, line: &Line<'_>) -> Result<(), WriteError> {
-        let time = line.time.unwrap_or(self.default_time);
+    fn add(
+        &mut self,
+        line: &Located<'_>,
+        key: &[u8],
+        time: Option<i64>,
+        fields: &[model::line_protocol::Field<'_>],
+    ) -> Result<(), Stop> {
+        let time = time.unwrap_or(self.default_time);
         if self.policy.duration_ns != 0 && time < self.around.now_ns.saturating_sub(self.policy.duration_ns) {
             self.drops.beyond_retention += 1;
             return Ok(());
         }
-        let measurement = line.measurement();
-        let measurement = String::from_utf8_lossy(&measurement);
-        if let Some(reason) = check::forbidden_time_tag(&line.key, &measurement) {
-            self.drops.add(reason);
+        // A series that is known has passed these checks.
+        if line.series.is_none() && !self.welcomes(line, key)? {
             return Ok(());
         }
-        let fields = lines.fields_of(line);
-        let Some(rows) = self.resolve(&measurement, fields, time)? else { return Ok(()) };
-        let slot = placement::slot(&self.around.database.name, &line.key);
-        let group = self.around.slots.get(usize::from(slot)).copied().unwrap_or(GroupId(1));
-        self.append(group, &line.key, rows);
-        self.done.points += 1;
+        match self.fields.resolve(&key[..line.measurement_len()], fields).map_err(Stop::Refused)? {
+            Resolved::Known => {
+                let target = Target { group: line.group, hash: line.hash, series: line.series, key };
+                self.batches.push(target, time, fields, self.fields.ids());
+                self.points += 1;
+            }
+            Resolved::Unknown => {}
+            Resolved::Dropped(reason) => self.drops.add(reason),
+        }
         Ok(())
     }
 
-    /// Ids for the point's fields. `None` when the point is dropped (counted) or a field has no id yet.
-    fn resolve<'l>(
-        &mut self,
-        measurement: &str,
-        fields: &'l [line_protocol::Field<'_>],
-        time: i64,
-    ) -> Result<Option<Vec<Row<'l>>>, WriteError> {
-        let known = self.around.database.fields.measurements.get(measurement);
-        let mut rows = Vec::with_capacity(fields.len());
-        let mut complete = true;
-        for field in fields.iter().filter(|f| &*f.name != b"time") {
-            let name: Cow<'_, str> = String::from_utf8_lossy(&field.name);
-            let field_type = field.value.field_type();
-            match known.and_then(|m| m.fields.get(&*name)) {
-                Some(def) if def.field_type == field_type => rows.push(Row {
-                    series: RowSeries::New(0),
-                    time,
-                    field: def.id,
-                    value: field.value.clone(),
-                }),
-                Some(def) => {
-                    self.drops.add(check::type_conflict(measurement, &name, field_type, def.field_type));
-                    return Ok(None);
-                }
-                None => {
-                    self.note_unknown(measurement, &name, field_type)?;
-                    complete = false;
-                }
+    /// Whether a series that no group knows may be created; counts the point as dropped if not.
+    fn welcomes(&mut self, line: &Located<'_>, key: &[u8]) -> Result<bool, Stop> {
+        let (measurement, tags) = key.split_at(line.measurement_len());
+        if check::has_time_tag(tags) {
+            self.drops.add(check::forbidden_time_tag(&shown(measurement)));
+            return Ok(false);
+        }
+        match self.cardinality.judge(line.hash, key, line.measurement_len()) {
+            Verdict::TooManyValues(reason) => self.drops.add_value(reason),
+            Verdict::TooManySeries if self.new_series == NewSeries::Taken => return Err(Stop::SeriesLimit),
+            Verdict::Welcome if self.new_series == NewSeries::Taken => return Ok(true),
+            Verdict::Welcome | Verdict::TooManySeries => {
+                self.drops.add_series(self.around.limits.series_max);
             }
         }
-        if rows.is_empty() && complete {
-            self.drops.add(check::only_time_field(measurement));
-            return Ok(None);
-        }
-        Ok(complete.then_some(rows))
+        Ok(false)
     }
 
-    /// Two new points of one body that disagree on a new field's type. The first one sets it and the others are dropped,
-    /// as 1.x does; only where nothing was ever written does 1.x store nothing of the body.
-    fn note_unknown(
-        &mut self,
-        measurement: &str,
-        field: &str,
-        field_type: FieldType,
-    ) -> Result<(), WriteError> {
-        let seen = self.unknown.entry((Arc::from(measurement), Arc::from(field))).or_insert(field_type);
-        if *seen == field_type || !self.around.database.fields.measurements.is_empty() {
-            return Ok(());
+    fn finish(self, parse_complaint: Option<String>) -> Outcome {
+        let unknown = self.fields.into_unknown();
+        if !unknown.is_empty() {
+            return Outcome::UnknownFields(unknown);
         }
-        Err(WriteError::Rejected("field type conflict".to_owned()))
-    }
-
-    fn append(&mut self, group: GroupId, key: &[u8], rows: Vec<Row<'_>>) {
-        let header = self.header;
-        let batch = self.batches.entry(group).or_insert_with(|| GroupBatch::new(header));
-        let series = batch.series(key, || (self.around.lookup)(group, key));
-        for row in rows {
-            batch.writer.push(&Row { series, ..row });
-        }
-        if batch.writer.encoded_len() >= COMMAND_BYTES_AIM {
-            let full = std::mem::replace(batch, GroupBatch::new(header));
-            self.done.commands.push((group, full.into_command()));
-        }
-    }
-
-    fn finish(mut self, parse_complaint: Option<String>) -> Outcome {
-        if !self.unknown.is_empty() {
-            let fields = self.unknown.into_iter();
-            let mut fields: Vec<NewField> = fields
-                .map(|((measurement, field), field_type)| NewField { measurement, field, field_type })
-                .collect();
-            // A fixed order, so that ids follow names and not a hash map's mood.
-            fields.sort_by(|a, b| (&a.measurement, &a.field).cmp(&(&b.measurement, &b.field)));
-            return Outcome::UnknownFields(fields);
-        }
-        for (group, batch) in self.batches {
-            if !batch.writer.is_empty() {
-                self.done.commands.push((group, batch.into_command()));
-            }
-        }
-        self.done.dropped = self.drops.total();
-        self.done.complaint = self.drops.complaint(parse_complaint);
-        Outcome::Ready(self.done)
+        Outcome::Ready(Prepared {
+            commands: self.batches.into_commands(),
+            points: self.points,
+            dropped: self.drops.total(),
+            complaint: self.drops.complaint(parse_complaint),
+        })
     }
 }
 
-impl GroupBatch {
-    fn new(header: BatchHeader) -> Self {
-        Self { writer: BatchWriter::new(header), new: HashMap::new() }
-    }
-
-    fn series(&mut self, key: &[u8], lookup: impl FnOnce() -> Option<SeriesId>) -> RowSeries {
-        if let Some(place) = self.new.get(key) {
-            return *place;
-        }
-        if let Some(id) = lookup() {
-            return RowSeries::Known(id);
-        }
-        let place = self.writer.add_series(key);
-        self.new.insert(key.into(), place);
-        place
-    }
-
-    fn into_command(self) -> Bytes {
-        raft::command::write(self.writer)
-    }
-}
-
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -8,11 +8,12 @@ use model::{DatabaseId, SeriesId};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// The identity of a series in memory: 128 bits of its database and canonical key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct KeyHash([u32; 4]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct KeyHash([u32; 4]);
 
 impl KeyHash {
-    pub(super) fn of(database: DatabaseId, key: &[u8]) -> Self {
+    /// The hash of a series.
+    pub fn of(database: DatabaseId, key: &[u8]) -> Self {
         let hash = xxh3_128_with_seed(key, u64::from(database.0));
         Self([hash as u32, (hash >> 32) as u32, (hash >> 64) as u32, (hash >> 96) as u32])
     }

@@ -1,0 +1,126 @@
+//! Ids for the fields of points, from the catalog. A measurement is looked up there once a body; after that its fields
+//! are a few comparisons away, and nothing is allocated for a field that is known.
+
+use super::check;
+use api::coordinator::WriteError;
+use hashbrown::HashMap;
+use model::catalog::{FieldTable, Measurement, NewField};
+use model::line_protocol::Field;
+use model::series::{self, unescape};
+use model::{FieldId, FieldType};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What became of a point's fields.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Resolved {
+    /// All that can be stored have an id: see [`Fields::ids`].
+    Known,
+    /// Some have none yet. They are noted.
+    Unknown,
+    /// The point cannot be stored, for this reason.
+    Dropped(String),
+}
+
+/// The fields of one database while one body is prepared.
+#[derive(Debug)]
+pub(super) struct Fields<'c> {
+    table: &'c FieldTable,
+    /// By escaped measurement.
+    measurements: HashMap<Box<[u8]>, Option<&'c Measurement>>,
+    ids: Vec<(usize, FieldId)>,
+    unknown: HashMap<(Arc<str>, Arc<str>), FieldType>,
+}
+
+impl<'c> Fields<'c> {
+    pub(super) fn new(table: &'c FieldTable) -> Self {
+        Self { table, measurements: HashMap::new(), ids: Vec::new(), unknown: HashMap::new() }
+    }
+
+    /// Finds the ids of a point's fields. `measurement` is escaped.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of the body can be stored.
+    pub(super) fn resolve(
+        &mut self,
+        measurement: &[u8],
+        fields: &[Field<'_>],
+    ) -> Result<Resolved, WriteError> {
+        self.ids.clear();
+        let known = self.measurement(measurement);
+        let mut complete = true;
+        for (place, field) in fields.iter().enumerate().filter(|(_, f)| &*f.name != b"time") {
+            let name = series::shown(&field.name);
+            let field_type = field.value.field_type();
+            match known.and_then(|m| m.fields.get(&*name)) {
+                Some(def) if def.field_type == field_type => self.ids.push((place, def.id)),
+                Some(def) => {
+                    let reason = check::type_conflict(&shown(measurement), &name, field_type, def.field_type);
+                    return Ok(Resolved::Dropped(reason));
+                }
+                None => {
+                    self.note_unknown(measurement, &name, field_type)?;
+                    complete = false;
+                }
+            }
+        }
+        Ok(match complete {
+            false => Resolved::Unknown,
+            true if self.ids.is_empty() => Resolved::Dropped(check::only_time_field(&shown(measurement))),
+            true => Resolved::Known,
+        })
+    }
+
+    /// Which fields of the point resolved last have which id.
+    pub(super) fn ids(&self) -> &[(usize, FieldId)] {
+        &self.ids
+    }
+
+    /// The fields that nobody wrote before, in a fixed order, so that ids follow names and not a hash map's mood.
+    pub(super) fn into_unknown(self) -> Vec<NewField> {
+        let fields = self.unknown.into_iter();
+        let mut fields: Vec<NewField> = fields
+            .map(|((measurement, field), field_type)| NewField { measurement, field, field_type })
+            .collect();
+        fields.sort_by(|a, b| (&a.measurement, &a.field).cmp(&(&b.measurement, &b.field)));
+        fields
+    }
+
+    fn measurement(&mut self, escaped: &[u8]) -> Option<&'c Measurement> {
+        if let Some(known) = self.measurements.get(escaped) {
+            return *known;
+        }
+        let known = self.table.measurements.get(&*shown(escaped));
+        self.measurements.insert(Box::from(escaped), known);
+        known
+    }
+
+    /// Two new points of one body that disagree on a new field's type. The first one sets it and the others are dropped,
+    /// as 1.x does; only where nothing was ever written does 1.x store nothing of the body.
+    fn note_unknown(&mut self, measurement: &[u8], field: &str, is: FieldType) -> Result<(), WriteError> {
+        let name = (Arc::from(&*shown(measurement)), Arc::from(field));
+        let seen = self.unknown.entry(name).or_insert(is);
+        if *seen == is || !self.table.measurements.is_empty() {
+            return Ok(());
+        }
+        Err(WriteError::Rejected("field type conflict".to_owned()))
+    }
+}
+
+/// A measurement of a canonical key as text.
+pub(super) fn shown(measurement: &[u8]) -> Cow<'_, str> {
+    as_text(unescape(measurement, b", "))
+}
+
+/// A tag or a value of a canonical key as text.
+pub(super) fn shown_tag(part: &[u8]) -> Cow<'_, str> {
+    as_text(unescape(part, b",= "))
+}
+
+fn as_text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(plain) => series::shown(plain),
+        Cow::Owned(plain) => Cow::Owned(series::shown(&plain).into_owned()),
+    }
+}
