@@ -1,7 +1,7 @@
 //! From the bytes of a body to its commands, and from the commands to the heads: ns for a point, over real groups.
 //! `cargo bench --release` would build another profile; run `cargo bench -p node --bench write --profile release`.
 
-#![expect(clippy::unwrap_used, clippy::format_push_string, reason = "a benchmark may panic")]
+#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 mod support;
 

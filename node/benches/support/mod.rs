@@ -80,14 +80,17 @@ impl World {
 /// Ten thousand recorded lines of different series, at a minute counted from the first scrape.
 pub(crate) fn body(minute: i64) -> WriteRequest {
     static LINES_AS_RECORDED: OnceLock<Vec<String>> = OnceLock::new();
-    let time = 1_795_235_260_000_000_000 + minute * 60_000_000_000;
-    let lines = LINES_AS_RECORDED.get_or_init(recorded).iter();
+    let time = (1_795_235_260_000_000_000 + minute * 60_000_000_000).to_string();
+    let mut body = String::new();
+    for line in LINES_AS_RECORDED.get_or_init(recorded) {
+        body.extend([line, " ", &time, "\n"]);
+    }
     WriteRequest {
         database: "k8s".to_owned(),
         policy: String::new(),
         precision_ns: 1,
         consistency: String::new(),
-        body: Bytes::from(lines.map(|line| format!("{line} {time}\n")).collect::<String>()),
+        body: Bytes::from(body),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a write allocates: nothing for a point whose series and fields are known. A binary of its own, because it counts
 //! with the global allocator; counts are kept by thread, so that nothing else in the process shows.
 
-#![expect(clippy::unwrap_used, clippy::format_push_string, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../../benches/support/mod.rs"]
 mod support;
@@ -80,7 +80,7 @@ fn a_new_series_costs_a_bounded_number_of_allocations() {
 
 /// The heads grow in steps, so that the first points of a series cost more than the later ones.
 #[test]
-fn applying_known_series_allocates_less_than_once_a_point() {
+fn applying_known_series_allocates_next_to_nothing() {
     let world = World::new(&body(0));
     for minute in 0..8 {
         world.apply(&world.prepare(&body(minute)));
@@ -89,5 +89,5 @@ fn applying_known_series_allocates_less_than_once_a_point() {
     let ((), taken) = allocations(|| batches.iter().for_each(|prepared| world.apply(prepared)));
     let points = LINES as u64 * batches.len() as u64;
     println!("{taken} allocations to apply {points} points of known series");
-    assert!(taken < points, "{taken} allocations");
+    assert!(taken < points / 100, "{taken} allocations");
 }

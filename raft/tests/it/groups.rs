@@ -112,3 +112,31 @@ fn without_a_quorum_a_command_and_a_read_fail_at_their_deadline() {
     cluster.start_node(1);
     cluster.write(0, 3, 3);
 }
+
+#[test]
+fn commands_that_wait_for_an_answer_are_bounded_by_their_bytes() {
+    // Two commands of up to a KiB may wait.
+    let mut cluster = Cluster::start(1, Tuning { in_flight_bytes: 2 << 10, ..tuning() });
+    cluster.kill(1);
+    cluster.kill(2);
+    let waiting: Vec<_> = (0..2)
+        .map(|time| {
+            let group = cluster.group(0, DATA);
+            let (counted, is_counted) = std::sync::mpsc::channel();
+            let submission = cluster.client.spawn(async move {
+                group.submit_counted(point(time, 1), in_seconds(4), || counted.send(()).unwrap()).await
+            });
+            is_counted.recv().unwrap();
+            submission
+        })
+        .collect();
+    let group = cluster.group(0, DATA);
+    let third = cluster.client.block_on(group.submit(point(2, 1), in_seconds(1)));
+    assert!(matches!(third, Err(SubmitError::Overloaded { limit_bytes: 2048, .. })), "{third:?}");
+    for submission in waiting {
+        let done = cluster.client.block_on(submission).unwrap();
+        assert!(matches!(done, Err(SubmitError::Timeout { .. })), "{done:?}");
+    }
+    let next = cluster.client.block_on(group.submit(point(3, 1), in_seconds(1)));
+    assert!(matches!(next, Err(SubmitError::Timeout { .. })), "there is room again: {next:?}");
+}
