@@ -4,6 +4,7 @@
 //! data group  kind u8, then: 1 a write batch (see model::batch) | 2 database u32 LE, its policies u32 each
 //!             | 3 policy u32 | 4 token u64 | 5 policy u32, before i64
 //!             | 6 CRC-32 u32 LE of the write batch behind it: what is written now in place of 1
+//!             | 7 a delete (see model::delete)
 //! meta group  a catalog command (protobuf; its first byte is never 4) | 4, token u64
 //! reply       empty: done | 1, text: refused
 //! ```
@@ -15,8 +16,9 @@ use crate::type_config::Reply;
 use bytes::{BufMut, Bytes, BytesMut};
 use model::batch::{BatchError, BatchReader, BatchWriter};
 use model::catalog::CatalogCommand;
+use model::delete::DeleteError;
 use model::limits::COMMAND_BYTES_MAX;
-use model::{DatabaseId, GroupId, RetentionPolicyId};
+use model::{DatabaseId, Delete, GroupId, RetentionPolicyId};
 use proto::DecodeError;
 
 const WRITE: u8 = 1;
@@ -25,6 +27,7 @@ const DROP_POLICY: u8 = 3;
 const CHECKSUM: u8 = 4;
 const DROP_BEFORE: u8 = 5;
 const CHECKED_WRITE: u8 = 6;
+const DELETE: u8 = 7;
 
 /// Bytes before the batch of a [`CHECKED_WRITE`].
 const CHECKED_HEAD: usize = 5;
@@ -44,6 +47,8 @@ pub enum DataCommand<'a> {
     Checksum(u64),
     /// Forget the shard groups of a retention policy that end at or before this time, ns.
     DropBefore(RetentionPolicyId, i64),
+    /// Delete points by tags and times: a `model::Delete`.
+    Delete(&'a [u8]),
 }
 
 /// A command of the meta group.
@@ -90,6 +95,9 @@ pub enum CommandError {
         /// What the command says.
         expected: u32,
     },
+    /// The delete is damaged.
+    #[error("delete")]
+    Delete(#[from] DeleteError),
     /// The catalog command is damaged.
     #[error("catalog command")]
     Catalog(#[from] DecodeError),
@@ -119,6 +127,11 @@ pub fn drop_policy(policy: RetentionPolicyId) -> Bytes {
 /// `before_ns`.
 pub fn drop_before(policy: RetentionPolicyId, before_ns: i64) -> Bytes {
     encode(&DataCommand::DropBefore(policy, before_ns))
+}
+
+/// The command that deletes points by tags and times. Every data group of the database's series must be told.
+pub fn delete(delete: &Delete) -> Bytes {
+    encode(&DataCommand::Delete(&delete.encode()))
 }
 
 /// The command, for any group, that makes every replica keep its checksum under `token`.
@@ -158,12 +171,16 @@ fn encode(command: &DataCommand<'_>) -> Bytes {
             out.put_u32_le(policy.0);
             out.put_i64_le(*before);
         }
+        DataCommand::Delete(delete) => {
+            out.put_u8(DELETE);
+            out.put_slice(delete);
+        }
     }
     out.freeze()
 }
 
 impl<'a> DataCommand<'a> {
-    /// Reads a command. A write's rows are not looked at, but its checksum is.
+    /// Reads a command. The rows of a write and the parts of a delete are not looked at, but a write's checksum is.
     ///
     /// # Errors
     ///
@@ -196,6 +213,7 @@ impl<'a> DataCommand<'a> {
                 RetentionPolicyId(u32_at(rest, 0).ok_or_else(cut_off)?),
                 u64_at(rest, 4).ok_or_else(cut_off)? as i64,
             ),
+            DELETE => Self::Delete(rest),
             _ => return Err(cut_off()),
         })
     }
@@ -227,13 +245,20 @@ pub(crate) fn check(group: GroupId, bytes: &[u8]) -> Result<(), CommandError> {
         MetaCommand::decode(bytes)?;
         return Ok(());
     }
-    if let DataCommand::Write(batch) = DataCommand::decode(bytes)? {
-        let rows = BatchReader::new(batch)?;
-        if bytes.first() == Some(&WRITE) {
-            for row in rows {
-                row?;
+    match DataCommand::decode(bytes)? {
+        DataCommand::Write(batch) => {
+            let rows = BatchReader::new(batch)?;
+            if bytes.first() == Some(&WRITE) {
+                for row in rows {
+                    row?;
+                }
             }
         }
+        DataCommand::Delete(delete) => drop(Delete::decode(delete)?),
+        DataCommand::DropDatabase(..)
+        | DataCommand::DropPolicy(_)
+        | DataCommand::Checksum(_)
+        | DataCommand::DropBefore(..) => {}
     }
     Ok(())
 }
@@ -285,6 +310,7 @@ mod tests {
             DataCommand::DropPolicy(policy),
             DataCommand::Checksum(u64::MAX),
             DataCommand::DropBefore(policy, -5),
+            DataCommand::Delete(b"delete"),
             DataCommand::Write(b"batch"),
             DataCommand::Write(b""),
         ] {
@@ -314,6 +340,16 @@ mod tests {
         assert!(check(data, &[DROP_POLICY, 1, 2, 3]).is_err());
         assert!(check(data, &[DROP_DATABASE, 1, 2, 3, 4, 5]).is_err());
         assert!(check(data, &[200, 1]).is_err());
+        let everything = Delete {
+            database: DatabaseId(1),
+            policy: None,
+            measurements: model::delete::Measurements::All,
+            predicate: model::TagPredicate::All,
+            range: model::TimeRange::ALL,
+        };
+        check(data, &delete(&everything)).unwrap();
+        assert!(check(data, &[DELETE]).is_err());
+        assert!(check(data, &[DELETE, 1, 1, 0, 0, 2, 2, 1, b'(', 0]).is_err());
         assert!(check(data, &vec![0; COMMAND_BYTES_MAX + 1]).is_err());
         assert!(check(GroupId::META, b"").is_err());
     }

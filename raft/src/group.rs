@@ -7,6 +7,7 @@
 pub(crate) mod admin;
 mod barrier;
 pub(crate) mod compaction;
+pub(crate) mod rewrite;
 mod status;
 mod submit;
 

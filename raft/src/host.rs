@@ -3,7 +3,7 @@
 use crate::balance;
 use crate::config::Tuning;
 use crate::error::{AdminError, PeerError, StartError};
-use crate::group::{Group, GroupStatus, compaction};
+use crate::group::{Group, GroupStatus, compaction, rewrite};
 use crate::log_store::LogStore;
 use crate::network::pool::Pool;
 use crate::network::rpc::Peer;
@@ -104,9 +104,10 @@ impl RaftHost {
             tasks: Mutex::new(Vec::new()),
         });
         let mut tasks = vec![tokio::spawn(balance::run(Arc::downgrade(&host), interval, hold))];
-        let turn = Arc::new(Semaphore::new(1));
+        let (turn, rewrite_turn) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
         for group in host.groups.values() {
             tasks.push(tokio::spawn(compaction::run(Arc::downgrade(group), Arc::clone(&turn))));
+            tasks.push(tokio::spawn(rewrite::run(Arc::downgrade(group), Arc::clone(&rewrite_turn))));
         }
         *host.tasks.lock() = tasks;
         Ok(host)

@@ -13,11 +13,14 @@ mod erasure;
 mod floats;
 mod header;
 mod ints;
+mod pcodec;
 mod rows;
 mod stats;
 mod strings;
 mod times;
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;
 

@@ -15,6 +15,8 @@ mod error;
 mod key;
 pub mod log;
 mod marker;
+#[doc(hidden)]
+pub mod measure;
 mod rocks;
 mod shard;
 mod state_db;

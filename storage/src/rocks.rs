@@ -14,7 +14,8 @@ pub use shared::Shared;
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BoundColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBRawIterator, FlushOptions, ReadOptions,
+    BottommostLevelCompaction, BoundColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBRawIterator,
+    FlushOptions, ReadOptions,
 };
 use std::fmt;
 use std::ops::ControlFlow;
@@ -198,11 +199,25 @@ impl Rocks {
 
     /// Bytes of the live files of all column families.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        let sum = Table::ALL.iter().filter_map(|t| {
-            let family = self.family(*t).ok()?;
-            self.db.property_int_value_cf(&family, rocksdb::properties::LIVE_SST_FILES_SIZE).ok()?
-        });
-        sum.sum()
+        Table::ALL.iter().map(|table| self.table_bytes(*table)).sum()
+    }
+
+    /// Bytes of the live files of one column family.
+    pub(crate) fn table_bytes(&self, table: Table) -> u64 {
+        let Ok(family) = self.family(table) else { return 0 };
+        let bytes = self.db.property_int_value_cf(&family, rocksdb::properties::LIVE_SST_FILES_SIZE);
+        bytes.ok().flatten().unwrap_or(0)
+    }
+
+    /// Writes all files anew, as compaction would in time: what was deleted or overwritten leaves the disk.
+    pub(crate) fn compact_all(&self) -> Result<(), EngineError> {
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        for table in Table::ALL {
+            let family = self.family(table)?;
+            self.db.compact_range_cf_opt(&family, None::<&[u8]>, None::<&[u8]>, &options);
+        }
+        Ok(())
     }
 }
 

@@ -46,7 +46,7 @@ pub use series::KeyHash;
 
 use crate::error::StorageError;
 use crate::marker::ApplyMarker;
-use crate::rocks::Shared;
+use crate::rocks::{Rocks, Shared};
 use crate::state_db::StateDb;
 use model::scan::GroupReader;
 use model::{DatabaseId, Delete, RetentionPolicyId, SeriesId};
@@ -297,6 +297,11 @@ impl ShardStore {
     /// Bytes of unsealed points and new series in memory; a flush is due when they are many. Takes no lock.
     pub fn head_bytes(&self) -> u64 {
         self.inner.head_bytes.load(Ordering::Acquire)
+    }
+
+    /// The database that holds the state now.
+    pub(crate) fn rocks(&self) -> Arc<Rocks> {
+        self.inner.db.rocks()
     }
 
     /// Sizes and positions.

@@ -2,8 +2,9 @@
 
 use super::checksums::{ChecksumAt, Checksums};
 use super::{GroupState, StateError};
-use crate::command::{DataCommand, Outcome};
+use crate::command::{CommandError, DataCommand, Outcome};
 use bytes::Bytes;
+use model::Delete;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -60,6 +61,12 @@ impl GroupState for DataState {
             }
             DataCommand::DropPolicy(policy) => self.store.drop_policy(policy, marker)?,
             DataCommand::DropBefore(policy, before) => self.store.drop_before(policy, before, marker)?,
+            DataCommand::Delete(delete) => {
+                let delete = Delete::decode(delete).map_err(CommandError::from);
+                let index = marker.index;
+                let delete = delete.map_err(|source| StateError::Command { index, source })?;
+                self.store.delete(&delete, marker)?;
+            }
             DataCommand::Checksum(token) => {
                 self.store.advance(marker)?;
                 self.checksum(token)?;

@@ -8,6 +8,8 @@ const LZ4: u8 = 1;
 
 /// Most bytes that a blob may unpack to: what a decoder is ready to allocate.
 pub(super) const BYTES_MAX: usize = 64 << 20;
+/// No byte of an LZ4 block stands for more than this many: a length that lies allocates no more either.
+const RATIO_MAX: usize = 256;
 
 /// Appends `raw`, compressed if that is smaller.
 pub(super) fn put(raw: &[u8], out: &mut Vec<u8>) {
@@ -24,7 +26,9 @@ pub(super) fn read(bytes: &mut Cursor<'_>, raw_len: usize) -> Option<Vec<u8>> {
     let packed = bytes.slice()?;
     let raw = match packing {
         PLAIN => packed.to_vec(),
-        LZ4 if raw_len <= BYTES_MAX => lz4_flex::block::decompress(packed, raw_len).ok()?,
+        LZ4 if raw_len <= BYTES_MAX.min(packed.len().saturating_mul(RATIO_MAX)) => {
+            lz4_flex::block::decompress(packed, raw_len).ok()?
+        }
         _ => return None,
     };
     (raw.len() == raw_len).then_some(raw)

@@ -4,6 +4,7 @@
 //! stats := form u8 | sum | first | last | least | greatest | offset of least varint | offset of greatest varint
 //!   form 0: whole numbers: sum and first as zigzag varint, the others as zigzag varint of their distance to first
 //!   form 1: five floats, 8 bytes LE each
+//!   form 2: the sum as in form 1, then four 32-bit floats, 4 bytes LE each
 //! offset := units from the first time to the earliest time with that value
 //! ```
 
@@ -15,6 +16,7 @@ use model::{FieldType, FieldValue};
 
 const WHOLE: u8 = 0;
 const FLOATS: u8 = 1;
+const SINGLES: u8 = 2;
 /// Fewer points decode as fast as they are summed up, and the header would cost more than it saves.
 const POINTS_MIN: usize = 64;
 
@@ -103,9 +105,16 @@ impl Stats {
                 (s.least.0, s.greatest.0)
             }
             Self::Floats(s) => {
-                out.push(FLOATS);
-                for value in [s.sum, s.first, s.last, s.least.1, s.greatest.1] {
-                    out.extend_from_slice(&value.to_le_bytes());
+                let values = [s.first, s.last, s.least.1, s.greatest.1];
+                let is_single = |v: &f64| f64::from(*v as f32).to_bits() == v.to_bits();
+                let form = if values.iter().all(is_single) { SINGLES } else { FLOATS };
+                out.push(form);
+                out.extend_from_slice(&s.sum.to_le_bytes());
+                for value in values {
+                    match form {
+                        SINGLES => out.extend_from_slice(&(value as f32).to_le_bytes()),
+                        _ => out.extend_from_slice(&value.to_le_bytes()),
+                    }
                 }
                 (s.least.0, s.greatest.0)
             }
@@ -132,6 +141,11 @@ pub(super) fn parse(
         FLOATS if field_type == FieldType::Float => {
             let mut next = || bytes.array().map(f64::from_le_bytes);
             [next()?, next()?, next()?, next()?, next()?].map(FieldValue::Float)
+        }
+        SINGLES if field_type == FieldType::Float => {
+            let sum = f64::from_le_bytes(bytes.array()?);
+            let mut next = || bytes.array().map(f32::from_le_bytes).map(f64::from);
+            [sum, next()?, next()?, next()?, next()?].map(FieldValue::Float)
         }
         _ => return None,
     };
