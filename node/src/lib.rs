@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod coordinator;
+mod delete;
 pub mod dev;
 pub mod http_client;
 mod identity;

@@ -27,7 +27,10 @@ impl NodeCoordinator {
                 let deadline = started + self.limits.write_timeout;
                 self.run_ddl(command, deadline).await.map(|()| StatementResponse::default())?
             }
-            None => self.read(&request, deadline).await?,
+            None => match self.run_delete(&request, started + self.limits.write_timeout).await {
+                Some(deleted) => deleted.map(|()| StatementResponse::default())?,
+                None => self.read(&request, deadline).await?,
+            },
         };
         self.metrics.statement_done(started.elapsed());
         Ok(response)
@@ -121,25 +124,12 @@ fn run(
         let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
         return Ok(StatementResult { series, messages: Vec::new() });
     }
-    if let Statement::DropMeasurement(drop) = &request.statement
-        && knows_nothing_of(catalog, &request.database, &drop.name)?
-    {
-        return Ok(StatementResult::default());
-    }
     let context = ShowContext { catalog, database: &request.database, now_ns };
     let readers: Vec<&dyn GroupReader> = readers.iter().map(|r| &**r).collect();
     query::execute_show(&request.statement, &context, &readers)
 }
 
-/// Whether the database never had the measurement: then DROP MEASUREMENT has nothing to do, and 1.x answers success.
-fn knows_nothing_of(catalog: &Catalog, database: &str, measurement: &str) -> Result<bool, QueryError> {
-    match catalog.database(database) {
-        Some(database) => Ok(!database.fields.measurements.contains_key(measurement)),
-        None => Err(QueryError::Statement(format!("database not found: {database}"))),
-    }
-}
-
-fn execute_error(error: QueryError) -> ExecuteError {
+pub(crate) fn execute_error(error: QueryError) -> ExecuteError {
     match error {
         QueryError::Statement(text) => ExecuteError::Statement(text),
         QueryError::LimitExceeded(text) => ExecuteError::LimitExceeded(text),

@@ -1,7 +1,7 @@
 //! CREATE, ALTER and DROP of databases and retention policies, as commands for the catalog.
 //!
 //! The node proposes the command to the meta group; whether it is allowed is decided where it is applied. The other
-//! statements that change something are not commands of the catalog, and the node refuses them.
+//! statements that change something are not commands of the catalog: see [`crate::delete`], and the node refuses the rest.
 
 use crate::influxql::ast::Statement;
 use model::catalog::{CatalogCommand, PolicyChange, PolicySpec};

@@ -8,6 +8,7 @@
 
 pub mod condition;
 pub mod ddl;
+pub mod delete;
 pub mod error;
 pub mod influxql;
 pub mod math;

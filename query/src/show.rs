@@ -6,13 +6,13 @@
 
 mod cardinality;
 mod catalog;
-mod condition;
+pub(crate) mod condition;
 mod counted;
 mod field_keys;
 mod measurements;
 mod readers;
 mod series;
-mod sources;
+pub(crate) mod sources;
 mod tag_keys;
 mod tag_values;
 

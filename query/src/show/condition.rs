@@ -12,20 +12,20 @@ use model::{TagPredicate, TimeRange};
 use std::sync::Arc;
 
 /// Stands for the measurement's name in a condition.
-const NAME: &str = "_name";
+pub(crate) const NAME: &str = "_name";
 /// Names that 1.x keeps for itself; what is said about them lets every series pass.
 const SYSTEM: [&str; 6] = ["_fieldKeys", "_measurements", "_series", "_tagKey", "_tagKeys", "_tags"];
 
 /// A WHERE clause.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// The time bounds; `None` if there were none.
-    pub(super) range: Option<TimeRange>,
+    pub(crate) range: Option<TimeRange>,
     residual: Option<Expr>,
 }
 
 impl Filter {
-    pub(super) fn of(condition: Option<&Expr>, context: &ShowContext<'_>) -> Result<Self, QueryError> {
+    pub(crate) fn of(condition: Option<&Expr>, context: &ShowContext<'_>) -> Result<Self, QueryError> {
         let environment = Environment { now_ns: Some(context.now_ns), zone: None };
         let Condition { bounds, residual } = Condition::split(condition, &environment)?;
         let range = (bounds.min.is_some() || bounds.max.is_some()).then(|| {
@@ -41,12 +41,12 @@ impl Filter {
     }
 
     /// What is left of the clause besides time.
-    pub(super) fn residual(&self) -> Option<&Expr> {
+    pub(crate) fn residual(&self) -> Option<&Expr> {
         self.residual.as_ref()
     }
 
     /// Which series of a measurement pass.
-    pub(super) fn predicate(&self, measurement: &str) -> Result<TagPredicate, QueryError> {
+    pub(crate) fn predicate(&self, measurement: &str) -> Result<TagPredicate, QueryError> {
         match &self.residual {
             None => Ok(TagPredicate::All),
             Some(expr) => predicate(expr, measurement),
@@ -55,7 +55,7 @@ impl Filter {
 }
 
 /// Whether a clause compares with time.
-pub(super) fn mentions_time(expr: &Expr) -> bool {
+pub(crate) fn mentions_time(expr: &Expr) -> bool {
     let is_time = |e: &Expr| matches!(e, Expr::VarRef(name) if name.name.eq_ignore_ascii_case("time"));
     match expr {
         Expr::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Or) => {
@@ -65,6 +65,11 @@ pub(super) fn mentions_time(expr: &Expr) -> bool {
         Expr::Paren(inner) => mentions_time(inner),
         _ => false,
     }
+}
+
+/// Whether 1.x keeps the name for itself.
+pub(crate) fn is_system(name: &str) -> bool {
+    name == NAME || SYSTEM.contains(&name)
 }
 
 fn retained(expr: Expr, wanted: &impl Fn(&BinaryExpr) -> bool) -> Option<Expr> {

@@ -19,20 +19,20 @@ pub(super) enum Names {
 
 /// One name or pattern.
 #[derive(Debug)]
-pub(super) enum Name {
+pub(crate) enum Name {
     Is(String),
     Matches(Regex),
 }
 
 impl Name {
-    pub(super) fn of(measurement: &MeasurementName) -> Result<Self, QueryError> {
+    pub(crate) fn of(measurement: &MeasurementName) -> Result<Self, QueryError> {
         match &measurement.regex {
             None => Ok(Self::Is(measurement.name.clone())),
             Some(pattern) => compile(pattern).map(Self::Matches),
         }
     }
 
-    pub(super) fn contains(&self, measurement: &str) -> bool {
+    pub(crate) fn contains(&self, measurement: &str) -> bool {
         match self {
             Self::Is(name) => name == measurement,
             Self::Matches(regex) => regex.is_match(measurement),
