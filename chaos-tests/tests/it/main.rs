@@ -16,6 +16,8 @@ mod crash;
 #[cfg(test)]
 mod dashboards;
 #[cfg(test)]
+mod deletes;
+#[cfg(test)]
 mod dev;
 #[cfg(test)]
 mod durability;

@@ -1,9 +1,12 @@
 //! A cluster in one process: each node has a runtime, a log, groups and a peer server of its own, and can be killed.
 
 use model::batch::{BatchHeader, BatchWriter, Row};
+use model::delete::Measurements;
 use model::scan::GroupReader;
 use model::value::{ValueRef, Values};
-use model::{DatabaseId, FieldId, GroupId, NodeId, RetentionPolicyId, SeriesKey, TimeRange};
+use model::{
+    DatabaseId, Delete, FieldId, GroupId, NodeId, RetentionPolicyId, SeriesKey, TagPredicate, TimeRange,
+};
 use raft::peer::{FoundingInfo, IdentityInfo, PeerControl};
 use raft::{Group, HostConfig, PeerAddr, PeerServer, RaftHost, Tuning};
 use std::collections::BTreeMap;
@@ -234,6 +237,17 @@ pub(crate) fn point(time: i64, value: i64) -> bytes::Bytes {
     let series = batch.add_series(&key().0);
     batch.push(&Row { series, time, field: FIELD, value: ValueRef::Integer(value) });
     raft::command::write(batch)
+}
+
+/// A delete of that series' points from one time to another.
+pub(crate) fn delete_times(start: i64, end: i64) -> Delete {
+    Delete {
+        database: DATABASE,
+        policy: None,
+        measurements: Measurements::All,
+        predicate: TagPredicate::All,
+        range: TimeRange::new(start, end),
+    }
 }
 
 /// All points of that series in a replica.

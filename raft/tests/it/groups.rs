@@ -1,6 +1,6 @@
 //! Commands and reads from any node, leader transfer, restarts.
 
-use crate::cluster::{Cluster, DATA, eventually, in_seconds, point, points, tuning};
+use crate::cluster::{Cluster, DATA, delete_times, eventually, in_seconds, point, points, tuning};
 use model::GroupId;
 use model::catalog::{CatalogCommand, PolicySpec};
 use raft::command::{self, Outcome};
@@ -19,10 +19,23 @@ fn any_node_takes_commands_and_reads_what_others_wrote() {
         let read: Vec<_> = points(&cluster.group(place, DATA)).into_iter().collect();
         assert_eq!(read, [(0, 10), (1, 11), (2, 12)]);
     }
+    deletes_reach_every_replica(&cluster);
     catalog_changes_reach_every_node(&cluster);
     leadership_moves_when_asked(&cluster);
     cluster.assert_equal_replicas(DATA);
     cluster.assert_equal_replicas(GroupId::META);
+}
+
+fn deletes_reach_every_replica(cluster: &Cluster) {
+    let delete = delete_times(1, 3);
+    let group = cluster.group(2, DATA);
+    let reply = cluster.client.block_on(group.submit(command::delete(&delete), in_seconds(20)));
+    assert_eq!(reply.unwrap().outcome(), Outcome::Done);
+    for place in 0..3 {
+        cluster.barrier(place, DATA);
+        let read: Vec<_> = points(&cluster.group(place, DATA)).into_iter().collect();
+        assert_eq!(read, [(0, 10)]);
+    }
 }
 
 fn catalog_changes_reach_every_node(cluster: &Cluster) {

@@ -318,7 +318,7 @@ fn moved(replica: Replica) -> Replica {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn a_store_is_an_ordered_map(ops in ops(), from in -1i64..70, len in 0i64..40) {
