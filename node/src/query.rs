@@ -3,7 +3,6 @@
 use crate::coordinator::NodeCoordinator;
 use crate::scatter::LocalScatter;
 use api::coordinator::{ExecuteError, ExecuteRequest, StatementResponse};
-use futures::future::join_all;
 use model::catalog::Catalog;
 use model::scan::GroupReader;
 use query::influxql::ast::Statement;
@@ -76,12 +75,8 @@ impl NodeCoordinator {
     /// data may be that has no quorum and is read all the same.
     async fn read_barriers(&self, deadline: Instant) -> Result<Option<Duration>, ExecuteError> {
         let barrier_deadline = deadline.min(Instant::now() + self.limits.barrier_timeout);
-        let waits = self.host.groups().into_iter().map(|group| async move {
-            let outcome = group.read_barrier(barrier_deadline).await;
-            (group, outcome)
-        });
         let mut stale: Option<Duration> = None;
-        for (group, outcome) in join_all(waits).await {
+        for (group, outcome) in self.host.read_barriers(barrier_deadline).await {
             match outcome {
                 Ok(()) => {}
                 Err(BarrierError::Stopped { .. }) => {

@@ -8,6 +8,7 @@ pub(crate) mod admin;
 mod barrier;
 pub(crate) mod compaction;
 pub(crate) mod rewrite;
+pub(crate) mod standing;
 mod status;
 mod submit;
 
@@ -181,7 +182,7 @@ impl Group {
         *self.stop.borrow()
     }
 
-    fn address(&self, node: NodeId) -> Option<String> {
+    pub(crate) fn address(&self, node: NodeId) -> Option<String> {
         let server = self.server();
         server.membership_config.get_node(&node.0).map(|peer| peer.address.clone())
     }

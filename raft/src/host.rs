@@ -1,5 +1,7 @@
 //! All groups of a node: opens them, finds them, balances their leaders, stops them.
 
+mod barriers;
+
 use crate::balance;
 use crate::config::Tuning;
 use crate::error::{AdminError, PeerError, StartError};
@@ -24,7 +26,7 @@ use std::time::Duration;
 use storage::log::LogDb;
 use storage::{ShardStore, Shared};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -50,6 +52,7 @@ pub struct RaftHost {
     pool: Arc<Pool>,
     groups: BTreeMap<GroupId, Arc<Group>>,
     catalog: Arc<CatalogCell>,
+    barriers: mpsc::Sender<barriers::Waiter>,
     stopping: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -96,14 +99,19 @@ impl RaftHost {
             catalog = catalog.or(cell);
             started.insert(group.id(), group);
         }
+        let (barriers, waiting) = mpsc::channel(barriers::QUEUE);
         let host = Arc::new(Self {
             pool,
+            barriers,
             groups: started,
             catalog: catalog.unwrap_or_else(|| Arc::new(CatalogCell::new(Catalog::default()))),
             stopping: watch::Sender::new(false),
             tasks: Mutex::new(Vec::new()),
         });
-        let mut tasks = vec![tokio::spawn(balance::run(Arc::downgrade(&host), interval, hold))];
+        let mut tasks = vec![
+            tokio::spawn(balance::run(Arc::downgrade(&host), interval, hold)),
+            tokio::spawn(barriers::serve(Arc::downgrade(&host), waiting)),
+        ];
         let (turn, rewrite_turn) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
         for group in host.groups.values() {
             tasks.push(tokio::spawn(compaction::run(Arc::downgrade(group), Arc::clone(&turn))));

@@ -63,6 +63,31 @@ impl Group {
         Err(BarrierError::Timeout { group: self.id, waited_ms: started.elapsed().as_millis() as u64 })
     }
 
+    /// Waits until the local replica has applied `index`, which a read needs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Group::read_barrier`].
+    pub(crate) async fn wait_applied(&self, index: u64, deadline: Instant) -> Result<(), BarrierError> {
+        let started = Instant::now();
+        self.counters.barrier();
+        let mut applied = self.replica.applied.subscribe();
+        match timeout_at(deadline, applied.wait_for(|applied| *applied >= Some(index))).await {
+            Ok(Ok(_)) => Ok(()),
+            Err(_) if !self.is_stopped() => {
+                let waited_ms = started.elapsed().as_millis() as u64;
+                Err(BarrierError::Timeout { group: self.id, waited_ms })
+            }
+            Ok(Err(_)) | Err(_) => Err(BarrierError::Stopped { group: self.id }),
+        }
+    }
+
+    /// Notes that a quorum stood with the leader in a round that began then.
+    pub(crate) fn confirmed(&self, begun: Instant) {
+        self.counters.barrier_round();
+        self.note_round(begun, true);
+    }
+
     async fn pass_barrier(&self, deadline: Instant) -> bool {
         let (index, answer) = oneshot::channel();
         if self.barriers.send(Waiter { deadline, index }).await.is_err() {

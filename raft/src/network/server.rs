@@ -10,6 +10,7 @@ use crate::snapshot::receive;
 use crate::type_config::{SnapshotMeta, Vote};
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
+use futures::future::join_all;
 use futures::stream::{self, BoxStream};
 use model::{GroupId, NodeId};
 use openraft::Snapshot;
@@ -255,6 +256,22 @@ impl peer_server::Peer for PeerServer {
             Attempt::Undecided => Outcome::NoQuorum(NoQuorum {}),
         };
         Ok(Response::new(wire::ReadIndexReply { outcome: Some(outcome) }))
+    }
+
+    async fn stand(
+        &self,
+        request: Request<wire::StandRequest>,
+    ) -> Result<Response<wire::StandReply>, Status> {
+        let request = request.into_inner();
+        let host = self.host(request.header.as_ref())?;
+        let from = NodeId(request.header.as_ref().map_or(0, |header| header.from));
+        let standings = request.groups.into_iter().filter_map(|theirs| {
+            let group = host.group(GroupId(theirs.group))?;
+            let vote = codec::decode(theirs.vote).ok()?;
+            Some(async move { group.stand(from, &vote).await })
+        });
+        let groups = join_all(standings).await.into_iter().flatten().collect();
+        Ok(Response::new(wire::StandReply { groups }))
     }
 
     async fn checksum(
