@@ -299,3 +299,35 @@ fn reads_and_writes_go_on_during_flushes() {
     replica.crash_and_replay();
     assert_eq!(replica.all("m,i=49", 0).len(), 1_000);
 }
+
+#[test]
+fn many_databases_of_one_group_keep_their_series() {
+    let mut replica = Replica::new();
+    let keys = ["m,a=1", "m,a=2", "m", "n,a=1", "o,b=x"];
+    for number in 1..64u32 {
+        let (database, policy) = (DatabaseId(number), RetentionPolicyId(number));
+        // Each database has another choice of series here, as slots would have it.
+        let chosen = keys.iter().enumerate().filter(|(place, _)| (number >> place) & 1 == 1);
+        let rows: Vec<Point> = chosen
+            .map(|(place, key)| {
+                let field = [0, 0, 0, 2, 3][place];
+                point(key, [1000, 1000, 1500, 1000, 5][place], field, FieldValue::Float(1.0))
+            })
+            .collect();
+        let header = model::batch::BatchHeader { shard_duration_ns: 168 * HOUR, ..header(database, policy) };
+        let batch = replica.batch(header, &rows, true);
+        replica.apply(Entry::Write(batch));
+        let reader = replica.store().reader();
+        for row in &rows {
+            let id = replica.store().lookup_series(database, &row.key).unwrap();
+            let name = String::from_utf8_lossy(&row.key[..1]).into_owned();
+            let found = reader.series(database, &name, &TagPredicate::All);
+            assert!(
+                found.iter().any(|s| s.id == id),
+                "{number}: {:?} {found:?}",
+                String::from_utf8_lossy(&row.key)
+            );
+            assert_eq!(scan(replica.store(), policy, id, row.field, TimeRange::ALL).len(), 1, "{number}");
+        }
+    }
+}
