@@ -70,6 +70,9 @@ pub enum WriteError {
     /// 503: too many bytes in flight. Nothing was stored; send again later.
     #[error("{0}")]
     Overloaded(String),
+    /// 503: there is no room on the disk. Nothing was stored; send again later.
+    #[error("{0}")]
+    Full(String),
     /// 500: this node cannot serve (its disk failed, it is stopping). The outcome is unknown.
     #[error("{0}")]
     Internal(String),

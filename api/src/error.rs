@@ -6,6 +6,9 @@ use axum::http::StatusCode;
 /// Seconds after which an overloaded server may be asked again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// Seconds after which a server without room may be asked again: somebody has to make some.
+const FULL_RETRY_SECONDS: u32 = 10;
+
 /// An answer that is an error: a status and the text of `{"error": …}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -50,6 +53,7 @@ impl From<WriteError> for Failure {
             WriteError::Partial(_) => Self::new(StatusCode::BAD_REQUEST, text),
             WriteError::Timeout => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
             WriteError::Overloaded(_) => Self::unavailable(text),
+            WriteError::Full(_) => Self { retry_after: Some(FULL_RETRY_SECONDS), ..Self::unavailable(text) },
             WriteError::Internal(_) => Self::internal(text),
         }
     }

@@ -45,6 +45,11 @@ impl Failures {
         }
     }
 
+    /// Those that are shown.
+    pub fn texts(&self) -> &[String] {
+        &self.lines
+    }
+
     /// How many were added.
     pub fn count(&self) -> usize {
         self.total

@@ -58,13 +58,24 @@ impl NodeCoordinator {
     pub(crate) async fn tell_cluster(&self) -> Value {
         let catalog = self.host.catalog();
         let asked = catalog.nodes.iter().map(|(id, info)| async move {
-            let status = self.host.peer_status(*id, STATUS_TIMEOUT).await;
-            (*id, info, status)
+            let (status, state) = tokio::join!(
+                self.host.peer_status(*id, STATUS_TIMEOUT),
+                self.host.peer_node_state(*id, STATUS_TIMEOUT)
+            );
+            (*id, info, status, state)
         });
         let answers = join_all(asked).await;
         let mut nodes = Vec::new();
         let mut replicas: Vec<(NodeId, GroupStatus)> = Vec::new();
-        for (id, info, status) in answers {
+        for (id, info, status, state) in answers {
+            let disk = state.ok().map(|state| {
+                json!({
+                    "level": state.disk_level,
+                    "free_bytes": state.disk_free,
+                    "total_bytes": state.disk_total,
+                    "refuses_writes": state.refusal,
+                })
+            });
             nodes.push(json!({
                 "id": id.0,
                 "http": info.http_addr,
@@ -73,6 +84,7 @@ impl NodeCoordinator {
                 "volume": info.volume,
                 "reachable": status.is_ok(),
                 "error": status.as_ref().err().map(ToString::to_string),
+                "disk": disk,
             }));
             replicas.extend(status.into_iter().flatten().map(|s| (id, s)));
         }
@@ -140,14 +152,25 @@ impl NodeCoordinator {
         gauge("steadfast_group_committed_index", "Last committed entry.", &|s| s.committed);
         gauge("steadfast_group_applied_index", "Last applied entry.", &|s| s.applied);
         gauge("steadfast_group_durable_index", "Last entry in the flushed state.", &|s| s.durable);
+        gauge("steadfast_group_rebuilding", "1 while the replica is damaged and being rebuilt.", &|s| {
+            Some(u64::from(s.condition == "rebuilding"))
+        });
+        gauge("steadfast_group_log_bytes", "Bytes of entries in the log.", &|s| Some(s.log_bytes));
+        gauge("steadfast_group_snapshot_index", "Last entry in the snapshot.", &|s| s.snapshot);
         gauge("steadfast_group_purged_index", "Last entry gone from the log.", &|s| s.purged);
-        let kinds: [Kind<raft::GroupCounters>; 6] = [
+        let kinds: [Kind<raft::GroupCounters>; 12] = [
             ("steadfast_group_submitted_total", "Commands submitted here.", |c| c.submitted),
             ("steadfast_group_forwarded_total", "Attempts sent to another node.", |c| c.forwarded),
             ("steadfast_group_retried_total", "Attempts after the first.", |c| c.retried),
             ("steadfast_group_timed_out_total", "Submissions that missed their deadline.", |c| c.timed_out),
             ("steadfast_group_applied_total", "Commands applied to the replica.", |c| c.applied_commands),
             ("steadfast_group_applied_bytes_total", "Bytes of these.", |c| c.applied_bytes),
+            ("steadfast_group_reopened_total", "Times the replica was opened again.", |c| c.reopened),
+            ("steadfast_group_damaged_total", "Times the replica was found damaged.", |c| c.damaged),
+            ("steadfast_group_rebuilt_total", "Times it was rebuilt from another node.", |c| c.rebuilt),
+            ("steadfast_group_snapshots_sent_total", "Snapshots sent.", |c| c.snapshots_sent),
+            ("steadfast_group_snapshots_received_total", "Snapshots received.", |c| c.snapshots_received),
+            ("steadfast_group_snapshot_sent_bytes_total", "Bytes of those sent.", |c| c.snapshot_bytes_sent),
         ];
         for (name, help, read) in kinds {
             page.head(name, "counter", help);
@@ -197,6 +220,8 @@ fn group_json(id: u32, replicas: &[(NodeId, GroupStatus)]) -> Value {
                 "snapshot": s.snapshot,
                 "purged": s.purged,
                 "lag": head.saturating_sub(s.applied.unwrap_or(0)),
+                "log_bytes": s.log_bytes,
+                "condition": s.condition,
                 "failure": s.failure,
             })
         })

@@ -8,11 +8,12 @@
 //!   contains `advertise_peer`, never empty after the check, in the order of the file);
 //! - [`LogConfig`]: `format`, `level`;
 //! - [`RaftConfig`]: `groups`, `heartbeat`, `election_min`, `election_max`, `snapshot_log_bytes`, `snapshot_interval`,
-//!   `log_kept_after_snapshot`, `snapshot_rate`;
+//!   `log_budget`, `log_kept`, `snapshot_rate`, `snapshots_at_once`;
 //! - [`WriteConfig`]: `timeout`, `inflight_bytes`, `body_bytes`, `inflated_bytes`;
 //! - [`QueryConfig`]: `timeout`, `memory_per_query`, `memory_total`, `max_concurrent`, `max_queued`, `max_buckets`, `max_series`,
 //!   `stale_reads`;
 //! - [`StorageConfig`]: `block_cache`, `write_buffer`;
+//! - [`DiskConfig`]: `warn_percent`, `warn_bytes`, `save_percent`, `save_bytes`, `refuse_percent`, `refuse_bytes`;
 //! - [`HttpConfig`]: `max_connections`, `header_timeout`, `body_timeout`.
 //!
 //! Durations are [`std::time::Duration`]; sizes are [`ByteSize`] (`.bytes()`, `.as_usize()`).
@@ -25,7 +26,8 @@ mod value;
 
 pub use load::{Sources, environment_name, load, split_assignment};
 pub use options::{
-    Config, HttpConfig, LogConfig, NodeConfig, QueryConfig, RaftConfig, StorageConfig, WriteConfig,
+    Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, QueryConfig, RaftConfig, StorageConfig,
+    WriteConfig,
 };
 pub use reference::print;
 pub use value::{ByteSize, LogFormat, parse_duration};

@@ -79,6 +79,7 @@ pub(crate) fn submit_error(error: SubmitError) -> WriteError {
     match error {
         SubmitError::Timeout { .. } => WriteError::Timeout,
         SubmitError::Overloaded { .. } => WriteError::Overloaded(error.to_string()),
+        SubmitError::Refused { reason, .. } => WriteError::Full(reason),
         SubmitError::Stopped { .. } | SubmitError::Storage { .. } | SubmitError::Invalid(_) => {
             WriteError::Internal(error.to_string())
         }

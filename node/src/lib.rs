@@ -10,7 +10,8 @@
 //! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
 //! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter` and `turns`, `catalog`,
 //!   `admin`;
-//! - `maintenance`: the loops beside the requests; `metrics`: what is counted.
+//! - `maintenance`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`: what is
+//!   counted.
 
 mod admin;
 mod bootstrap;
@@ -30,6 +31,7 @@ mod metrics;
 mod query;
 mod scatter;
 pub mod shutdown;
+mod space;
 pub mod start;
 pub mod telemetry;
 mod turns;

@@ -13,6 +13,7 @@ const LATENCY_BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000,
 pub(crate) struct NodeMetrics {
     points_written: AtomicU64,
     points_dropped: AtomicU64,
+    writes_refused: AtomicU64,
     statements: Histogram,
 }
 
@@ -21,6 +22,11 @@ impl NodeMetrics {
     pub(crate) fn points_written(&self, written: u64, dropped: u64) {
         self.points_written.fetch_add(written, Ordering::Relaxed);
         self.points_dropped.fetch_add(dropped, Ordering::Relaxed);
+    }
+
+    /// Counts one write refused because the disk is full.
+    pub(crate) fn write_refused(&self) {
+        self.writes_refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one answered statement.
@@ -113,6 +119,14 @@ impl NodeCoordinator {
             ),
             metrics.points_dropped.load(Ordering::Relaxed),
         );
+        page.single(
+            (
+                "steadfast_writes_refused_total",
+                "counter",
+                "Writes answered 503 because there is no room on the disk.",
+            ),
+            metrics.writes_refused.load(Ordering::Relaxed),
+        );
         metrics.statements.render(&mut page, "steadfast_statement_seconds", "How long statements took.");
         page.single(
             ("steadfast_queries_running", "gauge", "Statements at work; limit: query.max_concurrent."),
@@ -135,7 +149,45 @@ impl NodeCoordinator {
             self.query_memory.used_bytes(),
         );
         self.render_groups(&mut page);
+        self.render_disk(&mut page);
         page.finish()
+    }
+
+    /// The disk, and what the Raft log takes of it.
+    fn render_disk(&self, page: &mut Page) {
+        let state = self.host.node_state();
+        let log = self.host.log_disk();
+        let stats = self.host.log_stats().unwrap_or_default();
+        let level = crate::space::Level::number(&state.disk_level);
+        let refusing = u64::from(self.host.refusal().is_some());
+        let seconds = stats.sync_ns as f64 / 1e9;
+        let gauges = [
+            ("steadfast_disk_free_bytes", "Free on the file system of the data directory.", state.disk_free),
+            ("steadfast_disk_total_bytes", "Its size.", state.disk_total),
+            ("steadfast_disk_level", "0 ample, 1 low, 2 saving space, 3 full.", level),
+            ("steadfast_writes_refused", "1 while writes are refused for lack of space.", refusing),
+            ("steadfast_raft_log_live_bytes", "Entries of the Raft log that are not purged.", log.live_bytes),
+            ("steadfast_raft_log_wal_bytes", "Write-ahead files of the Raft log.", log.wal_bytes),
+            ("steadfast_raft_log_table_bytes", "Table files of the Raft log.", log.table_bytes),
+            ("steadfast_raft_log_queued_bytes", "Bytes that wait for the log's writer.", stats.queued_bytes),
+        ];
+        for (name, help, value) in gauges {
+            page.single((name, "gauge", help), value);
+        }
+        let counters = [
+            ("steadfast_raft_log_entries_total", "Entries appended to the Raft log.", stats.entries),
+            ("steadfast_raft_log_entry_bytes_total", "Bytes of these.", stats.entry_bytes),
+            ("steadfast_raft_log_written_bytes_total", "Bytes written for the log.", stats.written_bytes),
+            ("steadfast_raft_log_syncs_total", "Fsyncs of the Raft log.", stats.syncs),
+            ("steadfast_raft_log_reopened_total", "Recoveries of the log.", self.host.log_reopened()),
+        ];
+        for (name, help, value) in counters {
+            page.single((name, "counter", help), value);
+        }
+        page.single(
+            ("steadfast_raft_log_sync_seconds_total", "counter", "Time spent in synced writes."),
+            seconds,
+        );
     }
 }
 

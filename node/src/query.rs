@@ -8,7 +8,7 @@ use model::scan::GroupReader;
 use query::influxql::ast::Statement;
 use query::result::{Series, StatementResult};
 use query::{Budget, PlanContext, QueryError, ShowContext};
-use raft::BarrierError;
+use raft::{BarrierError, Group};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,11 +41,14 @@ impl NodeCoordinator {
         deadline: Instant,
     ) -> Result<StatementResponse, ExecuteError> {
         let turn = self.turns.take(deadline).await?;
+        self.refuse_unfit()?;
         let stale = self.read_barriers(deadline).await?;
+        // A replica that was closed meanwhile would be missing from the answer.
+        let replicas = self.replicas()?;
         let pool = Arc::clone(&self.query_memory);
         let budget = Arc::new(Budget::with_pool(&self.limits.query, deadline.into_std(), pool));
         let cancel = CancelOnDrop(Arc::clone(&budget));
-        let statement = self.statement_work(request, budget);
+        let statement = self.statement_work(request, replicas, budget);
         let work = move || {
             // A client that left frees its turn when its threads have stopped, not before.
             let _turn = turn;
@@ -63,12 +66,32 @@ impl NodeCoordinator {
     fn statement_work(
         &self,
         request: &ExecuteRequest,
+        replicas: Vec<Replica>,
         budget: Arc<Budget>,
     ) -> impl FnOnce() -> Result<StatementResult, QueryError> + Send + 'static {
         let catalog = self.host.catalog();
-        let readers: Vec<Arc<dyn GroupReader>> = self.stores().values().map(|s| s.reader()).collect();
         let (request, limits, now_ns) = (request.clone(), self.limits.query, self.clock.now_ns());
-        move || run(&request, &catalog, readers, &budget, (limits, now_ns))
+        move || run(&request, &catalog, replicas, &budget, (limits, now_ns))
+    }
+
+    /// A replica that is damaged or closed must not be read, nor left out: another node has the answer.
+    fn refuse_unfit(&self) -> Result<(), ExecuteError> {
+        for group in self.host.groups() {
+            if let Some(reason) = group.unfit() {
+                return Err(unfit(&group, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The local replicas of all data groups, to be read.
+    fn replicas(&self) -> Result<Vec<Replica>, ExecuteError> {
+        let data = self.host.groups().into_iter().filter(|group| !group.id().is_meta());
+        let replica = |group: Arc<Group>| match group.data_store() {
+            Some(store) => Ok((group, store.reader())),
+            None => Err(unfit(&group, &group.unfit().unwrap_or_default())),
+        };
+        data.map(replica).collect()
     }
 
     /// Waits until the local replica of every group has all that was acknowledged before now. Answers how old a group's
@@ -95,6 +118,14 @@ impl NodeCoordinator {
     }
 }
 
+/// A group and what it has here.
+type Replica = (Arc<Group>, Arc<dyn GroupReader>);
+
+fn unfit(group: &Group, reason: &str) -> ExecuteError {
+    let text = format!("group {} cannot be read on this node: {reason}; ask another node", group.id());
+    ExecuteError::Unavailable(text)
+}
+
 /// Ends the query's threads when the client went away and this future was dropped.
 struct CancelOnDrop(Arc<Budget>);
 
@@ -107,7 +138,7 @@ impl Drop for CancelOnDrop {
 fn run(
     request: &ExecuteRequest,
     catalog: &Catalog,
-    readers: Vec<Arc<dyn GroupReader>>,
+    replicas: Vec<Replica>,
     budget: &Arc<Budget>,
     (limits, now_ns): (query::QueryLimits, i64),
 ) -> Result<StatementResult, QueryError> {
@@ -115,12 +146,12 @@ fn run(
         let context =
             PlanContext { catalog, database: &request.database, policy: &request.policy, now_ns, limits };
         let plan = query::plan_select(select, &context)?;
-        let scatter = LocalScatter::new(readers, Arc::clone(budget));
+        let scatter = LocalScatter::new(replicas, Arc::clone(budget));
         let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
         return Ok(StatementResult { series, messages: Vec::new() });
     }
     let context = ShowContext { catalog, database: &request.database, now_ns };
-    let readers: Vec<&dyn GroupReader> = readers.iter().map(|r| &**r).collect();
+    let readers: Vec<&dyn GroupReader> = replicas.iter().map(|(_, reader)| &**reader).collect();
     query::execute_show(&request.statement, &context, &readers)
 }
 
@@ -130,6 +161,7 @@ pub(crate) fn execute_error(error: QueryError) -> ExecuteError {
         QueryError::LimitExceeded(text) => ExecuteError::LimitExceeded(text),
         QueryError::Overloaded(text) => ExecuteError::Unavailable(text),
         QueryError::Cancelled => ExecuteError::Statement("query interrupted".to_owned()),
-        QueryError::Scan(error) => ExecuteError::Internal(error.to_string()),
+        // The replica is rebuilt, or opened again; until then another node has the answer.
+        QueryError::Scan(error) => ExecuteError::Unavailable(format!("{error}; ask another node")),
     }
 }

@@ -4,9 +4,10 @@
 //! that is not over soon gets as many as there are cores. So a dashboard's small queries pay for no threads, and a wide
 //! scan of one group uses all cores.
 
-use model::scan::GroupReader;
+use model::scan::{GroupReader, ScanError};
 use parking_lot::Mutex;
 use query::{Budget, Fragment, Partial, QueryError, Scatter, Selection};
+use raft::Group;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,16 +18,16 @@ const ALONE: Duration = Duration::from_micros(300);
 /// The replicas a statement reads, each behind its read barrier already.
 #[derive(Debug)]
 pub(crate) struct LocalScatter {
-    readers: Vec<Arc<dyn GroupReader>>,
+    replicas: Vec<(Arc<Group>, Arc<dyn GroupReader>)>,
     budget: Arc<Budget>,
     threads: usize,
 }
 
 impl LocalScatter {
     /// Reads from these replicas, in order of their groups.
-    pub(crate) fn new(readers: Vec<Arc<dyn GroupReader>>, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(replicas: Vec<(Arc<Group>, Arc<dyn GroupReader>)>, budget: Arc<Budget>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { readers, budget, threads }
+        Self { replicas, budget, threads }
     }
 }
 
@@ -81,19 +82,22 @@ impl Work<'_> {
         let next = queue.parts.pop_front();
         if let Some((place, selection)) = next {
             drop(queue);
-            let reader = &self.scatter.readers[place.0];
+            let (group, reader) = &self.scatter.replicas[place.0];
             let folded = self.fragment.fold_part(&**reader, &selection, place.1, &self.scatter.budget);
             let mut queue = self.queue.lock();
             match folded {
                 Ok(partial) => drop(queue.folded.insert(place, partial)),
                 Err(error) => {
+                    if let QueryError::Scan(damage @ ScanError::Damaged { .. }) = &error {
+                        group.report_damage(&damage.to_string());
+                    }
                     queue.failed.get_or_insert(error);
                 }
             }
             return true;
         }
         let group = queue.selected;
-        let Some(reader) = self.scatter.readers.get(group) else { return false };
+        let Some((_, reader)) = self.scatter.replicas.get(group) else { return false };
         queue.selected += 1;
         drop(queue);
         let selection = self.fragment.select(&**reader, &self.scatter.budget);

@@ -10,6 +10,7 @@ use crate::coordinator::{NodeCoordinator, RequestLimits};
 use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
 use crate::maintenance;
+use crate::space::{self, Thresholds};
 use crate::write::SeriesLimits;
 use anyhow::Context;
 use api::{ApiConfig, Coordinator, HttpMetrics, ServeLimits};
@@ -161,10 +162,12 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
 fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identity) -> Vec<JoinHandle<()>> {
     let info = parts.membership.info().clone();
     let retention = parts.config.retention.check_interval;
+    let thresholds = Thresholds::of(&parts.config.disk);
     vec![
         parts.raft.spawn(maintenance::found_groups(Arc::clone(node), identity.clone())),
         tokio::spawn(maintenance::publish(Arc::clone(node), identity, info)),
         tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
+        parts.raft.spawn(space::watch(Arc::clone(node), parts.config.node.data_dir.clone(), thresholds)),
     ]
 }
 
@@ -214,8 +217,10 @@ fn tuning(config: &Config) -> Tuning {
         election_max: raft.election_max,
         snapshot_bytes: raft.snapshot_log_bytes.bytes(),
         snapshot_interval: raft.snapshot_interval,
-        logs_kept: raft.log_kept_after_snapshot,
+        unsaved_bytes_total: raft.log_budget.bytes(),
+        log_kept_bytes: raft.log_kept.bytes(),
         snapshot_bytes_per_second: raft.snapshot_rate.bytes(),
+        snapshots_at_once: raft.snapshots_at_once,
         ..Tuning::default()
     }
 }

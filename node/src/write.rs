@@ -34,6 +34,10 @@ const REGISTRATIONS_MAX: usize = 3;
 impl NodeCoordinator {
     /// Stores a body; see [`api::Coordinator::write`].
     pub(crate) async fn write_lines(&self, request: WriteRequest) -> Result<(), WriteError> {
+        if let Some(reason) = self.host.refusal() {
+            self.metrics.write_refused();
+            return Err(WriteError::Full(reason));
+        }
         let deadline = Instant::now() + self.limits.write_timeout;
         let request = Arc::new(request);
         for _ in 0..REGISTRATIONS_MAX {

@@ -140,6 +140,9 @@ mod tests {
             voters: vec![NodeId(1), NodeId(2), NodeId(3)],
             learners: vec![],
             failure: None,
+            condition: "running".to_owned(),
+            since_start: Duration::from_secs(60),
+            log_bytes: 0,
         }]
     }
 

@@ -144,6 +144,12 @@ pub fn catalog(command: &CatalogCommand) -> Bytes {
     proto::encode_catalog_command(command).into()
 }
 
+/// Whether a command stores points. Everything else goes on when the disk is nearly full: it frees space, or it is what
+/// an operator needs to do so.
+pub(crate) fn adds_data(group: GroupId, command: &[u8]) -> bool {
+    !group.is_meta() && matches!(command.first(), Some(&(WRITE | CHECKED_WRITE)))
+}
+
 fn encode(command: &DataCommand<'_>) -> Bytes {
     let mut out = BytesMut::with_capacity(16);
     match command {

@@ -27,10 +27,16 @@ pub struct Tuning {
     pub snapshot_bytes: u64,
     /// Time after which it does so if anything was applied. Default 10 min.
     pub snapshot_interval: Duration,
-    /// Entries kept in the log behind a snapshot, for followers that lag a little. Default 2,000.
-    pub logs_kept: u64,
-    /// Bytes per second that one snapshot may send. Default 64 MiB.
+    /// Bytes of log of all groups that are not in a flushed state: above it, the group with most of them flushes. Bounds
+    /// the replay of the node and, with it, its start. Default 128 MiB.
+    pub unsaved_bytes_total: u64,
+    /// Bytes of entries that a group keeps behind its snapshot for members that do not have them yet. Who lacks more
+    /// gets a snapshot. Nothing is kept for members that have everything. Default 64 MiB.
+    pub log_kept_bytes: u64,
+    /// Bytes per second that all snapshots of this node together may send; 0 is no limit. Default 64 MiB.
     pub snapshot_bytes_per_second: u64,
+    /// Snapshots that this node sends at once, and as many that it receives. Default 2.
+    pub snapshots_at_once: usize,
     /// How long a snapshot may take from its start until it is installed. Default 10 min.
     pub snapshot_timeout: Duration,
     /// How often leadership is given to the preferred nodes. Default 5 s.
@@ -53,8 +59,10 @@ impl Default for Tuning {
             in_flight_bytes: 64 << 20,
             snapshot_bytes: 64 << 20,
             snapshot_interval: Duration::from_secs(600),
-            logs_kept: 2_000,
+            unsaved_bytes_total: 128 << 20,
+            log_kept_bytes: 64 << 20,
             snapshot_bytes_per_second: 64 << 20,
+            snapshots_at_once: 2,
             snapshot_timeout: Duration::from_secs(600),
             balance_interval: Duration::from_secs(5),
             balance_hold: Duration::from_secs(10),
@@ -90,8 +98,8 @@ impl Tuning {
             replication_lag_threshold: 1_000,
             // Snapshots are triggered by bytes and time: entries are of very different size.
             snapshot_policy: openraft::SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: self.logs_kept,
-            purge_batch_size: self.logs_kept.clamp(1, 256),
+            // Purging is ordered by bytes, too; openraft never begins it by itself.
+            max_in_snapshot_log_to_keep: u64::MAX / 2,
             api_channel_size: Some(4_096),
             notification_channel_size: Some(4_096),
             state_machine_channel_size: Some(64),

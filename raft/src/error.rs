@@ -26,6 +26,14 @@ pub enum SubmitError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The leader takes no new data, and no other node took over until the deadline. Nothing was done.
+    #[error("group {group} takes no writes: {reason}")]
+    Refused {
+        /// The group.
+        group: GroupId,
+        /// Why not.
+        reason: String,
+    },
     /// The bytes are no command. Nothing was done; trying again is of no use.
     #[error("invalid command")]
     Invalid(#[from] CommandError),

@@ -7,34 +7,37 @@
 pub(crate) mod admin;
 mod barrier;
 pub(crate) mod compaction;
+mod condition;
+mod core;
 pub(crate) mod rewrite;
 pub(crate) mod standing;
 mod status;
 mod submit;
 
+pub(crate) use self::core::Core;
 pub use admin::ReplicaChecksum;
+pub use condition::Condition;
 pub use status::{GroupStatus, PeerStatus, Role};
 pub(crate) use submit::Attempt;
 
 use crate::config::Tuning;
-use crate::error::StartError;
-use crate::log_store::LogStore;
 use crate::metrics::{Counters, GroupCounters};
-use crate::network::client::Factory;
 use crate::network::pool::Pool;
-use crate::snapshot::Snapshots;
+use crate::state_machine::StateMachine;
 use crate::state_machine::checksums::ChecksumAt;
-use crate::state_machine::{Replica, StateMachine};
 use crate::type_config::{TypeConfig, Vote};
+use arc_swap::ArcSwapOption;
 use model::{GroupId, NodeId};
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use storage::ShardStore;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 /// The Raft instance of a group.
@@ -43,58 +46,100 @@ pub(crate) type RaftInstance = openraft::Raft<TypeConfig, StateMachine>;
 /// Barriers that may wait for the next round.
 const BARRIER_QUEUE: usize = 4_096;
 
-/// A group's replica on this node.
+/// A group's replica on this node. It outlives its [`Core`]: a replica that failed or was damaged is opened anew, or
+/// rebuilt, under the same handle.
 pub struct Group {
     id: GroupId,
     pool: Arc<Pool>,
-    raft: RaftInstance,
-    replica: Arc<Replica>,
-    data: Option<Arc<ShardStore>>,
+    /// What runs now; nothing while the replica is closed.
+    core: ArcSwapOption<Core>,
+    condition: Mutex<Condition>,
+    /// The members as they were last known, for the time without a core.
+    members: Mutex<BTreeMap<NodeId, String>>,
+    /// Up to here every member has the log, as far as this node was told.
+    held_by_all: AtomicU64,
     in_flight: Semaphore,
     barriers: mpsc::Sender<barrier::Waiter>,
     stop: watch::Sender<bool>,
-    receiving: Semaphore,
+    receiving: Arc<Semaphore>,
     /// When a leader was last heard.
     heard: Mutex<Option<Instant>>,
+    /// When this handle was made: nothing is known of the time before.
+    born: Instant,
     /// When the first of the latest read index rounds began, if they failed.
     unconfirmed: Mutex<Option<Instant>>,
     counters: Counters,
 }
 
 impl Group {
-    /// Starts the group's Raft on the current runtime: applies again what a crash took from the state, then joins in.
-    pub(crate) async fn start(
-        pool: Arc<Pool>,
-        config: Arc<openraft::Config>,
-        log: LogStore,
-        replica: Arc<Replica>,
-        data: Option<Arc<ShardStore>>,
-    ) -> Result<Arc<Self>, StartError> {
-        let id = replica.group;
-        let state_machine = StateMachine::start(Arc::clone(&replica))
-            .map_err(|source| StartError::Io { group: id, source })?;
-        let factory = Factory { pool: Arc::clone(&pool), group: id };
-        let raft = RaftInstance::new(pool.node.0, config, factory, log, state_machine)
-            .await
-            .map_err(|fatal| StartError::Raft { group: id, reason: fatal.to_string() })?;
+    /// A group that does not run yet; see [`Self::run`].
+    pub(crate) fn closed(pool: Arc<Pool>, id: GroupId) -> Arc<Self> {
         let (barriers, waiting) = mpsc::channel(BARRIER_QUEUE);
         let in_flight = Semaphore::new(submit::units(pool.tuning.in_flight_bytes));
         let group = Arc::new(Self {
             id,
             pool,
-            raft,
-            replica,
-            data,
+            core: ArcSwapOption::empty(),
+            condition: Mutex::new(Condition::Opening),
+            members: Mutex::new(BTreeMap::new()),
+            held_by_all: AtomicU64::new(0),
             in_flight,
             barriers,
             stop: watch::Sender::new(false),
-            receiving: Semaphore::new(1),
+            receiving: Arc::new(Semaphore::new(1)),
             heard: Mutex::new(None),
+            born: Instant::now(),
             unconfirmed: Mutex::new(None),
             counters: Counters::default(),
         });
         tokio::spawn(barrier::serve(Arc::downgrade(&group), waiting));
-        Ok(group)
+        group
+    }
+
+    /// From now on this core is the group's replica.
+    pub(crate) fn run(&self, core: Core) {
+        self.core.store(Some(Arc::new(core)));
+        self.set_condition(Condition::Running);
+    }
+
+    /// What runs now.
+    pub(crate) fn core(&self) -> Option<Arc<Core>> {
+        self.core.load_full()
+    }
+
+    /// Takes the core out of service and ends its Raft; the replica's files may be opened again when this returned,
+    /// unless somebody still reads them. Nothing is flushed.
+    pub(crate) async fn close(&self) {
+        self.remember_members();
+        let Some(core) = self.core.swap(None) else { return };
+        core.end(self.id).await;
+    }
+
+    /// How the replica is, beside what Raft says.
+    pub fn condition(&self) -> Condition {
+        self.condition.lock().clone()
+    }
+
+    pub(crate) fn set_condition(&self, condition: Condition) {
+        *self.condition.lock() = condition;
+    }
+
+    /// Why this replica must not be read now: it is damaged, closed, or still behind what it was before a failure.
+    pub fn unfit(&self) -> Option<String> {
+        match self.condition() {
+            Condition::Running => {
+                let damage = self.core()?.replica.state.damage()?;
+                Some(format!("damaged ({damage})"))
+            }
+            other => Some(other.to_string()),
+        }
+    }
+
+    /// Tells that bytes of the replica were found damaged; it will be rebuilt from another node's.
+    pub fn report_damage(&self, what: &str) {
+        if let Some(core) = self.core() {
+            core.replica.state.report_damage(what);
+        }
     }
 
     /// Its id.
@@ -102,50 +147,51 @@ impl Group {
         self.id
     }
 
-    /// The points of a data group's replica; `None` for the meta group.
+    /// The points of a data group's replica; `None` for the meta group, and while the replica is closed.
     pub fn data_store(&self) -> Option<Arc<ShardStore>> {
-        self.data.clone()
+        self.core.load().as_ref()?.data.clone()
     }
 
     /// Whether the group has members. Before that it does nothing.
     pub fn is_initialized(&self) -> bool {
-        self.server().membership_config.voter_ids().next().is_some()
+        match self.server() {
+            Some(server) => server.membership_config.voter_ids().next().is_some(),
+            // A replica that cannot be opened is not one that never was.
+            None => true,
+        }
     }
 
     /// Whether this node leads the group, as far as it knows.
     pub fn is_leader(&self) -> bool {
         // A Raft that was stopped by an error keeps its last state.
-        self.server().state == ServerState::Leader && self.failure().is_none()
+        self.server().is_some_and(|server| server.state == ServerState::Leader) && self.failure().is_none()
     }
 
     /// Who leads the group, as far as this node knows.
     pub fn leader(&self) -> Option<NodeId> {
-        self.server().current_leader.map(NodeId)
+        self.server()?.current_leader.map(NodeId)
     }
 
     /// What happened here since the start, for metrics.
     pub fn counters(&self) -> GroupCounters {
-        self.counters.read(&self.replica)
+        self.counters.read(self.core().as_deref())
     }
 
-    pub(crate) fn raft(&self) -> &RaftInstance {
-        &self.raft
+    pub(crate) fn counts(&self) -> &Counters {
+        &self.counters
     }
 
-    pub(crate) fn replica(&self) -> &Arc<Replica> {
-        &self.replica
-    }
-
-    pub(crate) fn snapshots(&self) -> &Snapshots {
-        &self.replica.snapshots
+    /// The Raft instance that runs now.
+    pub(crate) fn raft(&self) -> Option<RaftInstance> {
+        Some(self.core.load().as_ref()?.raft.clone())
     }
 
     pub(crate) fn checksum(&self, token: u64) -> Option<ChecksumAt> {
-        self.replica.checksums.get(token)
+        self.core()?.replica.checksums.get(token)
     }
 
-    pub(crate) fn vote(&self) -> Vote {
-        self.server().vote
+    pub(crate) fn vote(&self) -> Option<Vote> {
+        Some(self.server()?.vote)
     }
 
     /// Notes that a leader's append or heartbeat was accepted.
@@ -154,44 +200,68 @@ impl Group {
     }
 
     /// Leave to receive a snapshot; one at a time.
-    pub(crate) fn begin_receiving(&self) -> Option<SemaphorePermit<'_>> {
-        self.receiving.try_acquire().ok()
+    pub(crate) fn begin_receiving(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.receiving).try_acquire_owned().ok()
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     fn node(&self) -> NodeId {
         self.pool.node
     }
 
-    fn tuning(&self) -> &Tuning {
+    pub(crate) fn tuning(&self) -> &Tuning {
         &self.pool.tuning
     }
 
-    /// What changes only with leadership and membership.
-    fn server(&self) -> RaftServerMetrics<TypeConfig> {
-        self.raft.server_metrics().borrow_watched().clone()
+    /// What changes only with leadership and membership; `None` while nothing runs.
+    fn server(&self) -> Option<RaftServerMetrics<TypeConfig>> {
+        Some(self.core.load().as_ref()?.raft.server_metrics().borrow_watched().clone())
     }
 
-    /// Why the group stopped here by itself, if it did.
-    fn failure(&self) -> Option<String> {
-        let metrics = self.raft.metrics();
+    /// Why the group does not run here, unless it was stopped in order.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let core = self.core.load();
+        let Some(core) = core.as_ref() else { return Some(self.condition().to_string()) };
+        let metrics = core.raft.metrics();
         let metrics = metrics.borrow_watched();
         metrics.running_state.as_ref().err().map(ToString::to_string)
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
-    pub(crate) fn address(&self, node: NodeId) -> Option<String> {
-        let server = self.server();
-        server.membership_config.get_node(&node.0).map(|peer| peer.address.clone())
+    /// The members and their addresses; those last known while nothing runs.
+    pub(crate) fn members(&self) -> BTreeMap<NodeId, String> {
+        self.remember_members();
+        self.members.lock().clone()
     }
 
-    /// Ends the group's Raft here. Nothing is flushed.
+    fn remember_members(&self) {
+        let Some(server) = self.server() else { return };
+        let nodes = server.membership_config.nodes();
+        let members: BTreeMap<NodeId, String> =
+            nodes.map(|(id, peer)| (NodeId(*id), peer.address.clone())).collect();
+        if !members.is_empty() {
+            *self.members.lock() = members;
+        }
+    }
+
+    pub(crate) fn address(&self, node: NodeId) -> Option<String> {
+        match self.server() {
+            Some(server) => server.membership_config.get_node(&node.0).map(|peer| peer.address.clone()),
+            None => self.members.lock().get(&node).cloned(),
+        }
+    }
+
+    /// Ends the group's Raft here for good. Nothing is flushed.
     pub(crate) async fn stop(&self) {
         self.stop.send_replace(true);
-        if let Err(error) = self.raft.shutdown().await {
-            tracing::error!(group = %self.id, %error, "raft task panicked");
+        if let Some(core) = self.core() {
+            core.shutdown(self.id).await;
         }
     }
 }

@@ -1,30 +1,32 @@
 //! All groups of a node: opens them, finds them, balances their leaders, stops them.
 
 mod barriers;
+mod open;
+mod rebuild;
+mod supervise;
 
 use crate::balance;
 use crate::config::Tuning;
 use crate::error::{AdminError, PeerError, StartError};
-use crate::group::{Group, GroupStatus, compaction, rewrite};
-use crate::log_store::LogStore;
+use crate::group::{Condition, Group, GroupStatus, compaction, rewrite};
 use crate::network::pool::Pool;
 use crate::network::rpc::Peer;
-use crate::snapshot::Snapshots;
-use crate::state_machine::checksums::Checksums;
-use crate::state_machine::data::DataState;
-use crate::state_machine::meta::{CatalogCell, MetaState};
-use crate::state_machine::{GroupState, Replica, StateError};
+use crate::node_state::NodeState;
+use crate::state_machine::meta::CatalogCell;
 use crate::type_config::PeerAddr;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::future::{join_all, try_join_all};
 use model::catalog::Catalog;
 use model::{GroupId, NodeId};
+use open::{OpenError, Opener};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use storage::log::LogDb;
-use storage::{ShardStore, Shared};
+use storage::Shared;
+use storage::log::{LogDb, LogDisk, LogStats};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -53,19 +55,20 @@ pub struct RaftHost {
     groups: BTreeMap<GroupId, Arc<Group>>,
     catalog: Arc<CatalogCell>,
     barriers: mpsc::Sender<barriers::Waiter>,
+    opener: Arc<Opener>,
     stopping: watch::Sender<bool>,
+    /// Whether the disk is so full that what can wait has to.
+    saving_space: AtomicBool,
+    /// How often the log was opened again after a failed write.
+    log_reopened: AtomicU64,
+    state: ArcSwap<NodeState>,
+    /// What the log took on disk when it was last looked.
+    log_disk: Mutex<LogDisk>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What opening a group's state gives.
-struct Opened {
-    replica: Arc<Replica>,
-    data: Option<Arc<ShardStore>>,
-    catalog: Option<Arc<CatalogCell>>,
-}
-
 impl RaftHost {
-    /// Opens all `groups` at the same time, re-applies what a crash took from their states, and starts them. Raft's
+    /// Opens all `groups` at the same time; one that is damaged is rebuilt from the other nodes later. Re-applies what a crash took from their states, and starts them. Raft's
     /// tasks run on the runtime this is called on, which should do little else.
     ///
     /// # Errors
@@ -81,40 +84,60 @@ impl RaftHost {
         let HostConfig { node, cluster, dir, tuning } = config;
         let (interval, hold) = (tuning.balance_interval, tuning.balance_hold);
         let pool = Arc::new(Pool::new(cluster, node, tuning, Handle::current()));
+        let catalog = Arc::new(CatalogCell::new(Catalog::default()));
+        let opener = Arc::new(Opener {
+            pool: Arc::clone(&pool),
+            config: raft_config,
+            shared,
+            dir,
+            catalog: Arc::clone(&catalog),
+            log: ArcSwapOption::new(Some(log)),
+        });
         let opening = groups.into_iter().map(|id| {
-            let (pool, raft_config) = (Arc::clone(&pool), Arc::clone(&raft_config));
-            let (log, shared) = (LogStore::new(Arc::clone(&log), id), shared.clone());
-            let dir = dir.join(format!("g{id}"));
+            let (pool, opener) = (Arc::clone(&pool), Arc::clone(&opener));
             async move {
-                let opened = tokio::task::spawn_blocking(move || open(id, &dir, &shared)).await;
-                let opened =
-                    opened.map_err(|panic| StartError::Raft { group: id, reason: panic.to_string() })??;
-                let group = Group::start(pool, raft_config, log, opened.replica, opened.data).await?;
-                Ok::<_, StartError>((group, opened.catalog))
+                let group = Group::closed(pool, id);
+                match opener.open(id).await {
+                    Ok(core) => group.run(core),
+                    Err(OpenError::Failed(error)) => return Err(error),
+                    Err(OpenError::Damaged(reason)) => {
+                        tracing::error!(group = %id, reason, "replica is damaged and will be rebuilt");
+                        group.counts().damaged();
+                        group.set_condition(Condition::Rebuilding { reason, step: "waiting".to_owned() });
+                    }
+                }
+                Ok::<_, StartError>((id, group))
             }
         });
-        let mut catalog = None;
-        let mut started = BTreeMap::new();
-        for (group, cell) in try_join_all(opening).await? {
-            catalog = catalog.or(cell);
-            started.insert(group.id(), group);
-        }
+        let begun = Instant::now();
+        let groups: BTreeMap<GroupId, Arc<Group>> = try_join_all(opening).await?.into_iter().collect();
+        tracing::info!(
+            groups = groups.len(),
+            took_ms = begun.elapsed().as_millis() as u64,
+            "groups are open"
+        );
         let (barriers, waiting) = mpsc::channel(barriers::QUEUE);
         let host = Arc::new(Self {
             pool,
             barriers,
-            groups: started,
-            catalog: catalog.unwrap_or_else(|| Arc::new(CatalogCell::new(Catalog::default()))),
+            groups,
+            catalog,
+            opener,
             stopping: watch::Sender::new(false),
+            saving_space: AtomicBool::new(false),
+            log_reopened: AtomicU64::new(0),
+            state: ArcSwap::default(),
+            log_disk: Mutex::new(LogDisk::default()),
             tasks: Mutex::new(Vec::new()),
         });
         let mut tasks = vec![
             tokio::spawn(balance::run(Arc::downgrade(&host), interval, hold)),
             tokio::spawn(barriers::serve(Arc::downgrade(&host), waiting)),
+            tokio::spawn(compaction::run(Arc::downgrade(&host))),
+            tokio::spawn(supervise::run(Arc::downgrade(&host))),
         ];
-        let (turn, rewrite_turn) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        for group in host.groups.values() {
-            tasks.push(tokio::spawn(compaction::run(Arc::downgrade(group), Arc::clone(&turn))));
+        let rewrite_turn = Arc::new(Semaphore::new(1));
+        for group in host.groups.values().filter(|group| !group.id().is_meta()) {
             tasks.push(tokio::spawn(rewrite::run(Arc::downgrade(group), Arc::clone(&rewrite_turn))));
         }
         *host.tasks.lock() = tasks;
@@ -176,14 +199,100 @@ impl RaftHost {
         if node == self.node() {
             return Ok(self.groups.values().map(|group| group.status()).collect());
         }
+        let reply = self.ask_status(node, timeout).await?;
+        Ok(reply.groups.into_iter().map(GroupStatus::from_wire).collect())
+    }
+
+    async fn ask_status(
+        &self,
+        node: NodeId,
+        timeout: Duration,
+    ) -> Result<proto::peer::StatusReply, PeerError> {
         let catalog = self.catalog();
         let info = catalog
             .nodes
             .get(&node)
             .ok_or_else(|| PeerError::Refused { node, reason: "the catalog does not know it".to_owned() })?;
         let peer = Peer { pool: &self.pool, group: GroupId::META, node, address: &info.peer_addr };
-        let reply = peer.status(timeout).await?;
-        Ok(reply.groups.into_iter().map(GroupStatus::from_wire).collect())
+        peer.status(timeout).await
+    }
+
+    /// Counters of the log; `None` while it is being opened again after a failure.
+    pub fn log_stats(&self) -> Option<LogStats> {
+        Some(self.opener.log.load().as_ref()?.stats())
+    }
+
+    /// What the log took on disk a few seconds ago.
+    pub fn log_disk(&self) -> LogDisk {
+        *self.log_disk.lock()
+    }
+
+    /// How often the log was opened again after a failed write.
+    pub fn log_reopened(&self) -> u64 {
+        self.log_reopened.load(Ordering::Relaxed)
+    }
+
+    /// Stops what can wait - compactions, receiving snapshots - or lets it go on: the disk is nearly full.
+    pub fn save_space(&self, save: bool) {
+        if self.saving_space.swap(save, Ordering::Relaxed) == save {
+            return;
+        }
+        self.pool.transfers.pause(save);
+        for core in self.groups.values().filter_map(|group| group.core()) {
+            core.replica.state.save_space(save);
+        }
+    }
+
+    /// Refuses commands that add data, also those that other nodes send to the leaders here, or takes them again. What
+    /// frees space goes on, and so does following other leaders.
+    pub fn refuse_writes(&self, reason: Option<String>) {
+        self.pool.refusal.store(reason.map(Arc::new));
+    }
+
+    /// Why commands that add data are refused here, if they are.
+    pub fn refusal(&self) -> Option<String> {
+        self.pool.refusal.load().as_deref().cloned()
+    }
+
+    /// What other nodes are told of this one.
+    pub fn set_node_state(&self, state: NodeState) {
+        self.state.store(Arc::new(state));
+    }
+
+    /// What other nodes are told of this one.
+    pub fn node_state(&self) -> NodeState {
+        NodeState::clone(&self.state.load())
+    }
+
+    /// Whether this node leads a group.
+    pub fn leads_any(&self) -> bool {
+        self.groups.values().any(|group| group.is_leader())
+    }
+
+    /// What another node of the catalog tells of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] when the node is unknown or did not answer.
+    pub async fn peer_node_state(&self, node: NodeId, timeout: Duration) -> Result<NodeState, PeerError> {
+        if node == self.node() {
+            return Ok(self.node_state());
+        }
+        Ok(NodeState::from_wire(self.ask_status(node, timeout).await?))
+    }
+
+    pub(crate) fn tuning(&self) -> &Tuning {
+        &self.pool.tuning
+    }
+
+    /// Lets go of files of the log that hold next to nothing any more.
+    pub(crate) async fn tidy_log(&self) {
+        let Some(log) = self.opener.log.load_full() else { return };
+        match tokio::task::spawn_blocking(move || log.tidy()).await {
+            Ok(Ok(disk)) => *self.log_disk.lock() = disk,
+            Ok(Err(error)) => tracing::debug!(%error, "log not tidied"),
+            Err(panic) => tracing::error!(%panic, "tidying the log panicked"),
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -203,12 +312,11 @@ impl RaftHost {
         self.stop_tasks();
         self.hand_over().await;
         self.stop_groups().await;
-        let flushes = self.groups.values().map(|group| {
-            let replica = Arc::clone(group.replica());
+        let flushes = self.groups.values().filter_map(|group| group.core()).map(|core| {
             tokio::task::spawn_blocking(move || {
-                if let Err(error) = replica.state.flush() {
+                if let Err(error) = core.replica.state.flush() {
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(group = %replica.group, error, "state not flushed");
+                    tracing::error!(group = %core.replica.group, error, "state not flushed");
                 }
             })
         });
@@ -237,43 +345,15 @@ impl RaftHost {
         join_all(self.groups.values().map(|group| group.stop())).await;
         let until = Instant::now() + RELEASE_MAX;
         // The group itself holds one.
-        while self.groups.values().any(|group| Arc::strong_count(group.replica()) > 1)
-            && Instant::now() < until
-        {
+        let used = |group: &Arc<Group>| group.core().is_some_and(|core| Arc::strong_count(&core.replica) > 1);
+        while self.groups.values().any(used) && Instant::now() < until {
             sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-/// Opens or creates a group's state.
-fn open(group: GroupId, dir: &Path, shared: &Shared) -> Result<Opened, StartError> {
-    let io = |source| StartError::Io { group, source };
-    let failed = |error| match error {
-        StateError::Storage(source) => StartError::Storage { group, source },
-        StateError::Command { .. } | StateError::Marker(_) | StateError::Catalog(_) => {
-            StartError::Damaged { group, reason: error.to_string() }
-        }
-    };
-    std::fs::create_dir_all(dir).map_err(io)?;
-    let snapshots = Snapshots::open(dir.join("snapshots")).map_err(io)?;
-    let checksums = Arc::new(Checksums::default());
-    let path = dir.join("state");
-    let (state, data, catalog): (Arc<dyn GroupState>, _, _) = if group.is_meta() {
-        let state = MetaState::open(&path, shared, Arc::clone(&checksums)).map_err(failed)?;
-        let catalog = state.catalog();
-        (Arc::new(state), None, Some(catalog))
-    } else {
-        let state = DataState::open(&path, shared, Arc::clone(&checksums)).map_err(failed)?;
-        let store = state.store();
-        (Arc::new(state), Some(store), None)
-    };
-    let replica = Replica::new(group, state, snapshots, checksums)
-        .map_err(|error| StartError::Damaged { group, reason: error.to_string() })?;
-    Ok(Opened { replica: Arc::new(replica), data, catalog })
-}
-
 /// Hands a led group to the other voter that has most of the log, if one answers.
-async fn give_away(group: &Group, limit: Duration) {
+pub(crate) async fn give_away(group: &Group, limit: Duration) {
     if !group.is_leader() {
         return;
     }

@@ -37,6 +37,36 @@ impl LogStore {
         Self { log, group }
     }
 
+    /// Bytes of the entries that are not purged.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.log.bytes(self.group)
+    }
+
+    /// The last entry to purge so that about `keep` bytes stay.
+    pub(crate) fn excess(&self, keep: u64) -> Option<u64> {
+        self.log.excess(self.group, keep)
+    }
+
+    /// The last purged entry. May block.
+    pub(crate) fn purged(&self) -> io::Result<Option<LogId>> {
+        let bounds = self.log.bounds(self.group).map_err(failed)?;
+        bounds.purged.map(|(_, marker)| decode(marker)).transpose()
+    }
+
+    /// Makes the log fit a state at `at` that came from another node: if the log has another entry there, that one and
+    /// all after it were never committed, and go.
+    pub(crate) async fn fit(&mut self, at: LogId) -> io::Result<()> {
+        let own = self.read(at.index..at.index + 1, 1).await?.pop();
+        match own {
+            Some(entry) if entry.log_id != at => {
+                tracing::warn!(group = %self.group, own = %entry.log_id, committed = %at, "log cut before a rebuilt state");
+                let last = at.index.checked_sub(1);
+                self.durable(|done| self.log.truncate_after(self.group, last, done)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads entries; from memory if it has them, else on a thread that may block.
     async fn read(&self, range: Range<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
         let Self { log, group } = self.clone();

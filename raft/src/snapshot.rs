@@ -1,20 +1,26 @@
-//! Snapshots of one group on disk: where they lie, which one is current, when they go.
+//! Snapshots of one group: what the current one covers, and the directories of those on their way.
 //!
-//! A snapshot is a directory: a checkpoint of the state database, as built here or as received from the leader
-//! ([`send`], [`receive`]). It says in its own marker what it covers, so nothing about it is stored elsewhere; after a
-//! restart there is none until one is needed.
+//! The flushed state *is* the snapshot; no copy of it lies around. One is made when somebody must be sent it
+//! ([`send`]): hard links, in milliseconds. What is received ([`receive`]) is collected in one directory that outlives
+//! a broken connection and a restart, so that a transfer goes on where it was cut off.
 
+pub(crate) mod files;
+pub(crate) mod pace;
 pub(crate) mod receive;
 pub(crate) mod send;
+pub(crate) mod staging;
 
-use crate::state_machine::SnapshotOf;
+use crate::applied;
+use crate::state_machine::{GroupState, SnapshotOf, StateError};
 use crate::type_config::SnapshotMeta;
 use openraft::Snapshot;
 use parking_lot::Mutex;
+use staging::Staging;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 /// A directory that is removed when nobody needs it any more.
 #[derive(Debug)]
@@ -40,45 +46,107 @@ impl Drop for SnapshotDir {
     }
 }
 
-/// The snapshots of one group. One is current; others live as long as somebody sends or receives them.
+/// The files of a snapshot, as openraft hands it around.
+#[derive(Clone)]
+pub(crate) enum SnapshotData {
+    /// Those of this node's replica; they are linked when it is sent.
+    Own(Weak<dyn GroupState>, Arc<Places>),
+    /// Received and checked.
+    Received(PathBuf),
+}
+
+impl fmt::Debug for SnapshotData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(..) => f.write_str("Own"),
+            Self::Received(path) => f.debug_tuple("Received").field(path).finish(),
+        }
+    }
+}
+
+impl SnapshotData {
+    /// The state as it is now, in a directory of its own: at least what the snapshot was made of. May block; flushes.
+    pub(crate) fn link(&self) -> Result<(SnapshotMeta, SnapshotDir), StateError> {
+        let Self::Own(state, places) = self else { return Err(StateError::Gone) };
+        let state = state.upgrade().ok_or(StateError::Gone)?;
+        let dir = places.next();
+        let marker = state.checkpoint(dir.path())?;
+        Ok((applied::read(&marker)?, dir))
+    }
+}
+
+/// Where the copies that are being sent lie.
 #[derive(Debug)]
-pub(crate) struct Snapshots {
+pub(crate) struct Places {
     dir: PathBuf,
     next: AtomicU64,
-    current: Mutex<Option<SnapshotOf>>,
+}
+
+impl Places {
+    /// A name for a new directory, which is not created.
+    fn next(&self) -> SnapshotDir {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        SnapshotDir { path: self.dir.join(format!("sent-{number:06}")) }
+    }
+}
+
+/// The snapshots of one group.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    places: Arc<Places>,
+    staging: Arc<Staging>,
+    current: Mutex<Option<SnapshotMeta>>,
 }
 
 impl Snapshots {
     /// Uses `dir`, which must lie on the same file system as the group's state, for nothing else. Removes what a
-    /// crash left there.
-    pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
-        match std::fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => std::fs::create_dir_all(&dir)?,
+    /// crash left there of copies that were being sent; what was received stays.
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let staging = Arc::new(Staging::open(dir.join("received"))?);
+        for entry in std::fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path != staging.dir() {
+                std::fs::remove_dir_all(&path)?;
+            }
         }
-        Ok(Self { dir, next: AtomicU64::new(0), current: Mutex::new(None) })
+        let places = Arc::new(Places { dir: dir.to_owned(), next: AtomicU64::new(0) });
+        Ok(Self { places, staging, current: Mutex::new(None) })
     }
 
-    /// A name for a new directory, which is not created.
-    pub(crate) fn next(&self, kind: &str) -> SnapshotDir {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        SnapshotDir { path: self.dir.join(format!("{kind}-{number:06}")) }
+    /// Where files are collected that come from another node.
+    pub(crate) fn staging(&self) -> Arc<Staging> {
+        Arc::clone(&self.staging)
     }
 
-    /// The latest snapshot, if one was built or installed since the start.
-    pub(crate) fn current(&self) -> Option<SnapshotOf> {
+    /// Removes what was received if nothing was added to it for a while. Nobody may be receiving.
+    pub(crate) fn forget_stale_files(&self) {
+        if let Err(error) = self.staging.forget_stale() {
+            tracing::warn!(dir = %self.staging.dir().display(), %error, "stale files not removed");
+        }
+    }
+
+    /// What the latest snapshot covers: what is durable, as far as openraft was told.
+    pub(crate) fn current(&self) -> Option<SnapshotMeta> {
         self.current.lock().clone()
     }
 
-    /// Makes a snapshot current unless a later one is.
-    pub(crate) fn keep(&self, meta: SnapshotMeta, dir: SnapshotDir) -> SnapshotOf {
-        let built = Snapshot { meta, snapshot: Arc::new(dir) };
+    /// Tells that the state is durable up to here.
+    pub(crate) fn keep(&self, meta: &SnapshotMeta) {
         let mut current = self.current.lock();
-        let later = current.as_ref().is_none_or(|kept| kept.meta.last_log_id <= built.meta.last_log_id);
-        let replaced = if later { current.replace(built.clone()) } else { None };
-        drop(current);
-        drop(replaced);
-        built
+        if current.as_ref().is_none_or(|kept| kept.last_log_id <= meta.last_log_id) {
+            *current = Some(meta.clone());
+        }
+    }
+
+    /// A snapshot of `state`, of at least what `meta` says.
+    pub(crate) fn of(&self, state: &Arc<dyn GroupState>, meta: SnapshotMeta) -> SnapshotOf {
+        Snapshot { meta, snapshot: self.files(state) }
+    }
+
+    /// The files of `state`, as it is when they are linked.
+    pub(crate) fn files(&self, state: &Arc<dyn GroupState>) -> SnapshotData {
+        SnapshotData::Own(Arc::downgrade(state), Arc::clone(&self.places))
     }
 }
 
@@ -93,33 +161,29 @@ mod tests {
     }
 
     #[test]
-    fn one_snapshot_stays_and_goes_with_its_last_user() {
+    fn the_latest_is_current() {
         let dir = tempfile::tempdir().unwrap();
-        let snapshots = Snapshots::open(dir.path().join("s")).unwrap();
-        let create = |index| {
-            let dir = snapshots.next("built");
-            std::fs::create_dir(dir.path()).unwrap();
-            snapshots.keep(meta(index), dir)
-        };
-        let first = create(5);
-        let second = create(9);
-        let late = create(7);
-        assert_eq!(snapshots.current().unwrap().meta, second.meta);
-        let path = first.snapshot.path().to_owned();
-        assert!(path.exists());
-        drop(first);
-        assert!(!path.exists());
-        let path = late.snapshot.path().to_owned();
-        drop(late);
-        assert!(!path.exists());
-        assert!(second.snapshot.path().exists());
+        let snapshots = Snapshots::open(dir.path()).unwrap();
+        assert_eq!(snapshots.current(), None);
+        for index in [5, 9, 7] {
+            snapshots.keep(&meta(index));
+        }
+        assert_eq!(snapshots.current(), Some(meta(9)));
     }
 
     #[test]
-    fn what_a_crash_left_is_removed() {
+    fn a_copy_goes_with_its_last_user_and_a_crash_leaves_only_what_was_received() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("s/built-000000")).unwrap();
-        let snapshots = Snapshots::open(dir.path().join("s")).unwrap();
-        assert!(!snapshots.next("built").path().exists());
+        let snapshots = Snapshots::open(dir.path()).unwrap();
+        let copy = snapshots.places.next();
+        std::fs::create_dir(copy.path()).unwrap();
+        let path = copy.path().to_owned();
+        drop(copy);
+        assert!(!path.exists());
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(dir.path().join("received/000007.sst"), b"x").unwrap();
+        Snapshots::open(dir.path()).unwrap();
+        assert!(!path.exists());
+        assert!(dir.path().join("received/000007.sst").exists());
     }
 }

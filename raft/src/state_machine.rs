@@ -14,7 +14,7 @@ mod worker;
 use crate::applied;
 use crate::codec::CodecError;
 use crate::command::{CommandError, Outcome};
-use crate::snapshot::{SnapshotDir, Snapshots};
+use crate::snapshot::{SnapshotData, Snapshots};
 use crate::type_config::{Entry, LogId, Payload, Reply, SnapshotMeta, StoredMembership, TypeConfig};
 use bytes::Bytes;
 use checksums::Checksums;
@@ -28,7 +28,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use storage::{ApplyMarker, StorageError};
+use storage::{ApplyMarker, Shared, StorageError};
 use tokio::sync::watch;
 use worker::Worker;
 
@@ -56,6 +56,21 @@ pub(crate) enum StateError {
     /// The catalog on disk is damaged.
     #[error("catalog on disk")]
     Catalog(#[from] proto::DecodeError),
+    /// The replica was closed meanwhile.
+    #[error("the replica was closed")]
+    Gone,
+}
+
+impl StateError {
+    /// Whether the replica must be built again from another one.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.is_damage(),
+            Self::Marker(_) | Self::Catalog(_) => true,
+            // What is in the log is the same everywhere; another replica would not help.
+            Self::Command { .. } | Self::Gone => false,
+        }
+    }
 }
 
 /// The state of a group: points, or the catalog. Everything may block.
@@ -71,6 +86,18 @@ pub(crate) trait GroupState: Send + Sync + Debug + 'static {
 
     /// Notes that an entry without a command was passed.
     fn advance(&self, marker: ApplyMarker) -> Result<(), StateError>;
+
+    /// The first damage found on disk since it was opened.
+    fn damage(&self) -> Option<String>;
+
+    /// Remembers damage that somebody else came upon.
+    fn report_damage(&self, what: &str);
+
+    /// Failed flushes and compactions since it was opened.
+    fn background_errors(&self) -> u64;
+
+    /// Stops what can wait, or lets it go on: the disk is nearly full.
+    fn save_space(&self, save: bool);
 
     /// Bytes in memory that a flush would free.
     fn memory_bytes(&self) -> u64;
@@ -92,6 +119,8 @@ pub(crate) struct Replica {
     pub(crate) state: Arc<dyn GroupState>,
     pub(crate) snapshots: Snapshots,
     pub(crate) checksums: Arc<Checksums>,
+    /// What all databases of the node share.
+    pub(crate) shared: Shared,
     /// Index of the last applied entry.
     pub(crate) applied: watch::Sender<Option<u64>>,
     /// Bytes of commands applied since the last snapshot began.
@@ -109,14 +138,20 @@ impl Replica {
         state: Arc<dyn GroupState>,
         snapshots: Snapshots,
         checksums: Arc<Checksums>,
+        shared: Shared,
     ) -> Result<Self, CodecError> {
         let at = applied::read(&state.applied())?;
+        if at.last_log_id.is_some() {
+            // What was opened is durable, and so a snapshot already.
+            snapshots.keep(&at);
+        }
         let (applied, _) = watch::channel(at.last_log_id.map(|log_id| log_id.index));
         Ok(Self {
             group,
             state,
             snapshots,
             checksums,
+            shared,
             applied,
             unsaved_bytes: AtomicU64::new(0),
             applied_commands: AtomicU64::new(0),
@@ -135,7 +170,7 @@ impl Replica {
         let mut at = self.at.lock();
         for (entry, responder) in entries {
             let index = entry.log_id.index;
-            let reply = self.apply_one(&mut at, entry)?;
+            let reply = self.note(self.apply_one(&mut at, entry))?;
             self.applied.send_replace(Some(index));
             if let Some(responder) = responder {
                 ApplyResponder::send(responder, reply);
@@ -167,24 +202,43 @@ impl Replica {
         }
     }
 
-    /// Flushes, and makes the current snapshot of what was flushed. May block.
+    /// Flushes; what is durable then is the current snapshot. May block.
     fn build(&self) -> Result<SnapshotOf, StateError> {
         self.unsaved_bytes.store(0, Ordering::Relaxed);
-        let target = self.snapshots.next("built");
-        let marker = self.state.checkpoint(target.path())?;
+        let marker = self.note(self.state.flush())?;
         let meta = applied::read(&marker)?;
-        Ok(self.snapshots.keep(meta, target))
+        self.snapshots.keep(&meta);
+        Ok(self.snapshots.of(&self.state, meta))
     }
 
-    fn install(&self, meta: &SnapshotMeta, received: &SnapshotDir) -> Result<(), StateError> {
+    /// The current snapshot, if anything is durable.
+    pub(crate) fn snapshot(&self) -> Option<SnapshotOf> {
+        Some(self.snapshots.of(&self.state, self.snapshots.current()?))
+    }
+
+    /// The files of the state, as it is when they are linked.
+    pub(crate) fn files(&self) -> SnapshotData {
+        self.snapshots.files(&self.state)
+    }
+
+    fn install(&self, meta: &SnapshotMeta, received: &Path) -> Result<(), StateError> {
         let mut at = self.at.lock();
         let index = meta.last_log_id.map_or(0, |log_id| log_id.index);
-        let marker = self.state.install(received.path(), index)?;
+        let marker = self.note(self.state.install(received, index))?;
         *at = applied::read(&marker)?;
+        self.snapshots.keep(&at);
+        self.unsaved_bytes.store(0, Ordering::Relaxed);
         self.applied.send_replace(at.last_log_id.map(|log_id| log_id.index));
-        // What was received is now the state itself; a copy of it is the snapshot others may be sent.
-        self.build()?;
         Ok(())
+    }
+
+    /// Remembers damage that a call came upon.
+    fn note<T>(&self, result: Result<T, StateError>) -> Result<T, StateError> {
+        result.inspect_err(|error| {
+            if error.is_damage() {
+                self.state.report_damage(&error.to_string());
+            }
+        })
     }
 }
 
@@ -204,7 +258,7 @@ impl StateMachine {
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = Arc<SnapshotDir>;
+    type SnapshotData = SnapshotData;
     type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
@@ -232,19 +286,23 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta,
-        snapshot: Arc<SnapshotDir>,
+        snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
+        let SnapshotData::Received(files) = snapshot else {
+            // It is this replica's own, so there is nothing to install.
+            return Ok(());
+        };
         let (replica, meta) = (Arc::clone(&self.replica), meta.clone());
-        self.worker.run(move || replica.install(&meta, &snapshot)).await?.map_err(io::Error::other)
+        self.worker.run(move || replica.install(&meta, &files)).await?.map_err(io::Error::other)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf>, io::Error> {
-        Ok(self.replica.snapshots.current())
+        Ok(self.replica.snapshot())
     }
 }
 
 /// A snapshot as openraft hands it around.
-pub(crate) type SnapshotOf = openraft::alias::SnapshotOf<TypeConfig, Arc<SnapshotDir>>;
+pub(crate) type SnapshotOf = openraft::alias::SnapshotOf<TypeConfig, SnapshotData>;
 
 /// Builds one snapshot, beside the apply thread: the store excludes applying while it flushes.
 #[derive(Debug)]
@@ -253,7 +311,7 @@ pub(crate) struct SnapshotBuilder {
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
-    type SnapshotData = Arc<SnapshotDir>;
+    type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf, io::Error> {
         let replica = Arc::clone(&self.replica);

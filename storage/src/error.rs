@@ -42,6 +42,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether bytes on disk are not what was written: the replica must be built again from another one. Any other
+    /// error may be over after the store was opened again.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Engine(error) => error.is_corruption(),
+            Self::Io { .. } | Self::Batch(_) | Self::WrongSnapshot { .. } | Self::Poisoned => false,
+        }
+    }
+
     /// Wraps an error of the file system with the path it is about.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }

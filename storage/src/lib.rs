@@ -11,6 +11,7 @@
 mod bytes;
 mod chunk;
 mod config;
+mod crash;
 mod error;
 mod key;
 pub mod log;
@@ -22,8 +23,9 @@ mod shard;
 mod state_db;
 
 pub use config::StorageConfig;
+pub use crash::{CRASH_VARIABLE, crash_point};
 pub use error::StorageError;
 pub use marker::ApplyMarker;
 pub use rocks::{EngineError, Shared};
 pub use shard::{Checksum, ChecksumJob, CompactionStep, KeyHash, ShardMemory, ShardStats, ShardStore};
-pub use state_db::StateDb;
+pub use state_db::{StateDb, set_aside, verify_checkpoint};

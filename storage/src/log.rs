@@ -15,9 +15,11 @@ mod keys;
 mod load;
 mod options;
 mod read;
+mod sizes;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod wal;
 mod writer;
 
@@ -39,6 +41,7 @@ pub use faults::{FAULT_VARIABLE, SyncFaults};
 pub use options::LogOptions;
 pub use read::LogBounds;
 pub use stats::{LogStats, ROUND_CLASSES};
+pub use tidy::LogDisk;
 pub use writer::Done;
 
 use cache::{GroupLog, Stored};
@@ -59,8 +62,7 @@ pub struct LogDb {
     writer: Option<JoinHandle<()>>,
     poison: Arc<Poison>,
     counters: Arc<Counters>,
-    faults: SyncFaults,
-    cache_bytes: usize,
+    options: LogOptions,
 }
 
 impl LogDb {
@@ -105,8 +107,7 @@ impl LogDb {
             writer: Some(writer),
             poison,
             counters,
-            faults: options.faults,
-            cache_bytes,
+            options,
         }))
     }
 
@@ -219,6 +220,32 @@ impl LogDb {
         Ok(self.group(group).lock().committed.clone())
     }
 
+    /// Bytes of a group's entries that are not purged.
+    pub fn bytes(&self, group: GroupId) -> u64 {
+        self.group(group).lock().sizes.bytes()
+    }
+
+    /// The last entry of a group to purge so that about `keep` bytes of the newest ones stay; `None` if there are no
+    /// more.
+    pub fn excess(&self, group: GroupId, keep: u64) -> Option<u64> {
+        self.group(group).lock().sizes.excess(keep)
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        self.db.path()
+    }
+
+    /// What it was opened with.
+    pub fn options(&self) -> LogOptions {
+        self.options.clone()
+    }
+
+    /// The first failed write, after which nothing is taken any more.
+    pub fn failure(&self) -> Option<String> {
+        self.poison.get().map(ToString::to_string)
+    }
+
     /// Counters since the log was opened.
     pub fn stats(&self) -> LogStats {
         let queued = self.room_units.saturating_sub(self.room.available_permits());
@@ -261,15 +288,16 @@ impl LogDb {
             return Arc::clone(log);
         }
         let mut groups = self.groups.write();
-        let log =
-            groups.entry(group).or_insert_with(|| new_group(group, Stored::default(), self.cache_bytes));
+        let log = groups
+            .entry(group)
+            .or_insert_with(|| new_group(group, Stored::default(), self.options.cache_bytes));
         Arc::clone(log)
     }
 }
 
 impl Drop for LogDb {
     fn drop(&mut self) {
-        self.faults.close();
+        self.options.faults.close();
         drop(self.queue.take());
         // A callback may hold the last reference; the writer cannot wait for itself.
         if let Some(writer) =

@@ -20,8 +20,8 @@ use rocksdb::{
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// An error of RocksDB, kept opaque so that nobody else names the crate.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,13 @@ enum Cause {
     Rocks(#[from] rocksdb::Error),
     #[error("column family {0} does not exist")]
     MissingFamily(&'static str),
+}
+
+impl EngineError {
+    /// Whether bytes on disk are not what was written.
+    pub(crate) fn is_corruption(&self) -> bool {
+        matches!(&self.0, Cause::Rocks(error) if error.kind() == rocksdb::ErrorKind::Corruption)
+    }
 }
 
 impl From<rocksdb::Error> for EngineError {
@@ -71,6 +78,8 @@ pub(crate) struct Rocks {
     // Declared before `dir`: the database closes before its directory may be removed.
     db: DB,
     dir: LiveDir,
+    /// The first damage that was found in it.
+    damage: OnceLock<String>,
 }
 
 /// The directory of an open database; removed when the last user is gone, if it was given up.
@@ -99,7 +108,80 @@ impl Rocks {
     pub(crate) fn open(path: &Path, shared: &Shared) -> Result<Self, EngineError> {
         let families = Table::ALL.map(|t| ColumnFamilyDescriptor::new(t.name(), options::family(t, shared)));
         let db = DB::open_cf_descriptors(&options::database(shared), path, families)?;
-        Ok(Self { db, dir: LiveDir { path: path.to_owned(), given_up: AtomicBool::new(false) } })
+        Ok(Self::over(db, path))
+    }
+
+    /// Opens the database in `path` for reading only; nothing of it is changed.
+    pub(crate) fn open_read_only(path: &Path, shared: &Shared) -> Result<Self, EngineError> {
+        let families = Table::ALL.map(|t| ColumnFamilyDescriptor::new(t.name(), options::family(t, shared)));
+        let db = DB::open_cf_descriptors_read_only(&options::database(shared), path, families, false)?;
+        Ok(Self::over(db, path))
+    }
+
+    fn over(db: DB, path: &Path) -> Self {
+        let dir = LiveDir { path: path.to_owned(), given_up: AtomicBool::new(false) };
+        Self { db, dir, damage: OnceLock::new() }
+    }
+
+    /// Reads every block of every table and checks its checksum; calls `visit` with each key and value.
+    pub(crate) fn verify(
+        &self,
+        mut visit: impl FnMut(Table, &[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        for table in Table::ALL {
+            let mut options = ReadOptions::default();
+            options.set_verify_checksums(true);
+            options.fill_cache(false);
+            options.set_readahead_size(1 << 20);
+            let mut iter = self.db.raw_iterator_cf_opt(&self.family(table)?, options);
+            iter.seek_to_first();
+            while let Some((key, value)) = iter.item() {
+                if visit(table, key, value).is_break() {
+                    return Ok(());
+                }
+                iter.next();
+            }
+            self.seen(iter.status())?;
+        }
+        Ok(())
+    }
+
+    /// The first damage that was found in this database since it was opened.
+    pub(crate) fn damage(&self) -> Option<String> {
+        self.damage.get().cloned()
+    }
+
+    /// Remembers that bytes of this database are not what was written.
+    pub(crate) fn report_damage(&self, what: &str) {
+        self.damage.get_or_init(|| what.to_owned());
+    }
+
+    /// Failed flushes and compactions since it was opened.
+    pub(crate) fn background_errors(&self) -> u64 {
+        self.db.property_int_value(rocksdb::properties::BACKGROUND_ERRORS).ok().flatten().unwrap_or(0)
+    }
+
+    /// Stops compactions, which need room before they free any, or lets them go on.
+    pub(crate) fn save_space(&self, save: bool) {
+        let value = if save { "true" } else { "false" };
+        for table in Table::ALL {
+            let set = self.family(table).and_then(|family| {
+                Ok(self.db.set_options_cf(&family, &[("disable_auto_compactions", value)])?)
+            });
+            if let Err(error) = set {
+                tracing::warn!(%error, save, "compactions not switched");
+            }
+        }
+    }
+
+    /// Notes damage that a call came upon.
+    fn seen<T>(&self, result: Result<T, rocksdb::Error>) -> Result<T, EngineError> {
+        if let Err(error) = &result
+            && error.kind() == rocksdb::ErrorKind::Corruption
+        {
+            self.report_damage(error.as_ref());
+        }
+        Ok(result?)
     }
 
     /// Lets the directory be removed as soon as nobody reads from it any more.
@@ -114,7 +196,7 @@ impl Rocks {
 
     /// The value of a key.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        Ok(self.db.get_cf(&self.family(table)?, key)?)
+        self.seen(self.db.get_cf(&self.family(table)?, key))
     }
 
     /// An empty batch for this database.
@@ -124,7 +206,7 @@ impl Rocks {
 
     /// Applies a batch to the memtables, all of it or nothing. Not durable before [`Self::flush`].
     pub(crate) fn write(&self, batch: Batch<'_>) -> Result<(), EngineError> {
-        Ok(self.db.write_without_wal(batch.into_inner())?)
+        self.seen(self.db.write_without_wal(batch.into_inner()))
     }
 
     /// Makes everything written durable, all column families at the same point. Files and directory are fsynced.
@@ -132,7 +214,7 @@ impl Rocks {
         let handles = [self.family(Table::Meta)?, self.family(Table::Series)?, self.family(Table::Chunk)?];
         let mut wait = FlushOptions::default();
         wait.set_wait(true);
-        Ok(self.db.flush_cfs_opt(&[&handles[0], &handles[1], &handles[2]], &wait)?)
+        self.seen(self.db.flush_cfs_opt(&[&handles[0], &handles[1], &handles[2]], &wait))
     }
 
     /// Creates a copy in `target`, which must not exist: hard links where the file system allows them.
@@ -162,7 +244,7 @@ impl Rocks {
         options.set_iterate_upper_bound(to);
         let mut iter = self.db.raw_iterator_cf_opt(&self.family(table)?, options);
         iter.seek(from);
-        Ok(RangeIter { iter, started: false })
+        Ok(RangeIter { iter, started: false, of: self })
     }
 
     /// The greatest key of `[from, to)`.
@@ -176,7 +258,7 @@ impl Rocks {
         options.set_iterate_range(from..to);
         let mut iter = self.db.raw_iterator_cf_opt(&self.family(table)?, options);
         iter.seek_to_last();
-        iter.status()?;
+        self.seen(iter.status())?;
         Ok(iter.key().map(<[u8]>::to_vec))
     }
 
@@ -228,6 +310,7 @@ pub(crate) type KeyValue<'a> = (&'a [u8], &'a [u8]);
 pub(crate) struct RangeIter<'a> {
     iter: DBRawIterator<'a>,
     started: bool,
+    of: &'a Rocks,
 }
 
 impl RangeIter<'_> {
@@ -244,7 +327,7 @@ impl RangeIter<'_> {
         }
         self.started = true;
         if !self.iter.valid() {
-            self.iter.status()?;
+            self.of.seen(self.iter.status())?;
             return Ok(None);
         }
         Ok(self.iter.item())

@@ -294,6 +294,26 @@ impl ShardStore {
         Ok(marker)
     }
 
+    /// The first damage that was found on disk since the store was opened: it must not be read any more.
+    pub fn damage(&self) -> Option<String> {
+        self.inner.db.damage()
+    }
+
+    /// Remembers damage that a reader came upon, for whoever asks [`Self::damage`].
+    pub fn report_damage(&self, what: &str) {
+        self.inner.db.report_damage(what);
+    }
+
+    /// Stops compactions, which need room before they free any, or lets them go on.
+    pub fn save_space(&self, save: bool) {
+        self.inner.db.save_space(save);
+    }
+
+    /// Failed flushes and compactions since it was opened.
+    pub fn background_errors(&self) -> u64 {
+        self.inner.db.background_errors()
+    }
+
     /// Bytes of unsealed points and new series in memory; a flush is due when they are many. Takes no lock.
     pub fn head_bytes(&self) -> u64 {
         self.inner.head_bytes.load(Ordering::Acquire)
@@ -334,9 +354,17 @@ impl Inner {
 
     /// Closes the store to writes if `result` is an error.
     fn poison_on<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
-        if result.is_err() {
+        if let Err(error) = &result {
+            self.note(error);
             self.poisoned.store(true, Ordering::Release);
         }
         result
+    }
+
+    /// Remembers damage that a call came upon.
+    fn note(&self, error: &StorageError) {
+        if error.is_damage() {
+            self.db.report_damage(&error.to_string());
+        }
     }
 }

@@ -14,14 +14,18 @@
 
 mod live;
 
+use crate::chunk::blocks;
+use crate::crash::crash_point;
 use crate::error::StorageError;
 use crate::key;
 use crate::marker::ApplyMarker;
 use crate::rocks::{Batch, Rocks, Shared, Table};
 use parking_lot::{Mutex, RwLock};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// One group's state database. All methods may block on the disk; all but [`Self::install`] are cheap to share.
 #[derive(Debug)]
@@ -74,6 +78,26 @@ impl StateDb {
     /// The open database; it stays readable after an install, until the last user is gone.
     pub(crate) fn rocks(&self) -> Arc<Rocks> {
         Arc::clone(&self.live.read())
+    }
+
+    /// The first damage that was found since it was opened. What is on disk must not be trusted any more.
+    pub fn damage(&self) -> Option<String> {
+        self.rocks().damage()
+    }
+
+    /// Remembers that bytes on disk are not what was written, for whoever asks [`Self::damage`].
+    pub fn report_damage(&self, what: &str) {
+        self.rocks().report_damage(what);
+    }
+
+    /// Stops compactions, which need room before they free any, or lets them go on.
+    pub fn save_space(&self, save: bool) {
+        self.rocks().save_space(save);
+    }
+
+    /// Failed flushes and compactions since it was opened.
+    pub fn background_errors(&self) -> u64 {
+        self.rocks().background_errors()
     }
 
     /// The blob of this name, as last put.
@@ -145,9 +169,14 @@ impl StateDb {
     /// A failed flush poisons; a failed copy does not.
     pub fn checkpoint(&self, target: &Path) -> Result<ApplyMarker, StorageError> {
         let mut markers = self.markers.lock();
+        let begun = Instant::now();
         let marker = self.flush_locked(&mut markers)?;
+        let flushed = begun.elapsed();
         self.rocks().checkpoint(target)?;
         live::sync_parent(target)?;
+        let linked = begun.elapsed().checked_sub(flushed).unwrap_or_default();
+        let (flush_us, link_us) = (flushed.as_micros() as u64, linked.as_micros() as u64);
+        tracing::info!(index = marker.index, flush_us, link_us, "linked the files of the state");
         Ok(marker)
     }
 
@@ -162,6 +191,7 @@ impl StateDb {
         let mut markers = self.markers.lock();
         self.check()?;
         let path = live::move_in(&self.dir, received)?;
+        crash_point("install-moved");
         let (rocks, marker) = match self.open_received(&path, expected_index) {
             Ok(opened) => opened,
             Err(error) => {
@@ -169,7 +199,9 @@ impl StateDb {
                 return Err(error);
             }
         };
+        crash_point("install-opened");
         self.poison_on(live::switch(&self.dir, &path))?;
+        crash_point("install-switched");
         let old = std::mem::replace(&mut *self.live.write(), Arc::new(rocks));
         old.give_up();
         *markers = Markers { applied: marker.clone(), durable: marker.clone() };
@@ -224,4 +256,34 @@ fn write_with(
 
 fn read_marker(rocks: &Rocks) -> Result<Option<ApplyMarker>, StorageError> {
     rocks.get(Table::Meta, &key::MARKER)?.map(|value| ApplyMarker::decode(&value)).transpose()
+}
+
+/// Checks a checkpoint before it may become a state: every block has its checksum, every chunk its format, and the
+/// applied index is `expected`. Reads all of it; nothing is changed.
+///
+/// # Errors
+///
+/// [`StorageError::WrongSnapshot`], or what was found damaged.
+pub fn verify_checkpoint(dir: &Path, expected: u64, shared: &Shared) -> Result<(), StorageError> {
+    let rocks = Rocks::open_read_only(dir, shared)?;
+    let found = read_marker(&rocks)?.unwrap_or_default().index;
+    if found != expected {
+        return Err(StorageError::WrongSnapshot { expected, found });
+    }
+    let mut intact = true;
+    rocks.verify(|table, _, value| {
+        intact = table != Table::Chunk || blocks::fold(value).is_ok();
+        if intact { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    if intact { Ok(()) } else { Err(StorageError::damaged("chunk")) }
+}
+
+/// Puts a damaged state out of the way, for somebody to look at: `dir` is then an empty state. Only the latest one is
+/// kept, as `damaged-NNNNNN`. The state must not be open for writing.
+///
+/// # Errors
+///
+/// [`StorageError::Io`]; the old state stays, or the empty one is there.
+pub fn set_aside(dir: &Path) -> Result<(), StorageError> {
+    live::set_aside(dir)
 }

@@ -81,7 +81,7 @@ fn settings(random: &mut Random) -> Settings {
         _ => vec![
             ("raft.snapshot_log_bytes", "\"256KiB\"".to_owned()),
             ("raft.snapshot_interval", "\"5s\"".to_owned()),
-            ("raft.log_kept_after_snapshot", random.below(50).to_string()),
+            ("raft.log_kept", format!("\"{}KiB\"", random.below(50))),
         ],
     };
     Settings { config, ..Settings::default() }

@@ -15,7 +15,7 @@ fn a_node_that_missed_the_purged_log_comes_back_by_snapshot() {
     let config = vec![
         ("raft.snapshot_log_bytes", "\"64KiB\"".to_owned()),
         ("raft.snapshot_interval", "\"1s\"".to_owned()),
-        ("raft.log_kept_after_snapshot", "5".to_owned()),
+        ("raft.log_kept", "\"0B\"".to_owned()),
     ];
     let mut cluster = Cluster::start(&Settings { config, ..Settings::default() });
     create_database(&mut cluster.client(0), DATABASE);

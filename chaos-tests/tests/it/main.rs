@@ -12,6 +12,8 @@ mod catch_up;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod corruption;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod dashboards;
@@ -19,6 +21,8 @@ mod dashboards;
 mod deletes;
 #[cfg(test)]
 mod dev;
+#[cfg(test)]
+mod disk_full;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
@@ -28,5 +32,7 @@ mod limits;
 #[cfg(test)]
 mod recorded_writes;
 mod retention;
+#[cfg(test)]
+mod snapshot_crash;
 #[cfg(test)]
 mod support;

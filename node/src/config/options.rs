@@ -151,12 +151,17 @@ options! {
         snapshot_log_bytes: ByteSize = "64MiB" in "64KiB" ..= "4GiB";
         /// Time after which a group with any new entries takes a snapshot.
         snapshot_interval: Duration = "10m" in "1s" ..= "24h";
-        /// Log entries a group keeps behind its snapshot. A node that was away for less is caught up from the log; one
-        /// that was away for longer needs a whole snapshot.
-        log_kept_after_snapshot: u64 = "10000" in "0" ..= "10000000";
-        /// Bytes a second a node sends to another one while it transfers snapshots. Slower heals later, faster takes disk and
-        /// network from the traffic. 0B: no limit.
+        /// Bytes of log of all groups together that are not yet in flushed states; above it, the group with most of them
+        /// flushes. Less bounds the start after a crash and the disk the log takes, more makes fewer, larger files.
+        log_budget: ByteSize = "128MiB" in "1MiB" ..= "64GiB";
+        /// Bytes of log a group keeps behind its snapshot for nodes that do not have them yet. A node that was away for
+        /// less is caught up from the log; one that was away for longer needs a whole snapshot.
+        log_kept: ByteSize = "64MiB" in "0B" ..= "64GiB";
+        /// Bytes a second a node sends while it transfers snapshots, all of them together. Slower heals later, faster takes
+        /// disk and network from the traffic. 0B: no limit.
         snapshot_rate: ByteSize = "64MiB" in "0B" ..= "100GiB";
+        /// Snapshots a node sends at once, and as many that it receives.
+        snapshots_at_once: usize = "2" in "1" ..= "64";
     }
 
     /// What `/write` may cost.
@@ -211,6 +216,24 @@ options! {
     [retention] RetentionConfig {
         /// How often each group's leader looks for shard groups that have ended. Shorter frees the disk sooner.
         check_interval: Duration = "1m" in "1s" ..= "24h";
+    }
+
+    /// What a node does as the file system of its data directory fills up. Each step is taken when less is free than its
+    /// percentage or its bytes, whichever is more, and left when a fifth more than that is free again.
+    [disk] DiskConfig {
+        /// Below this, the node warns.
+        warn_percent: u32 = "20" in "0" ..= "90";
+        /// See `warn_percent`.
+        warn_bytes: ByteSize = "4GiB" in "0B" ..= "100000GiB";
+        /// Below this, the node stops what can wait: compactions, receiving snapshots.
+        save_percent: u32 = "10" in "0" ..= "90";
+        /// See `save_percent`.
+        save_bytes: ByteSize = "2GiB" in "0B" ..= "100000GiB";
+        /// Below this, the node answers writes with 503 and hands leadership to nodes that have room. Reads, deletes,
+        /// drops and membership go on, and writes as soon as there is room again.
+        refuse_percent: u32 = "5" in "0" ..= "90";
+        /// See `refuse_percent`.
+        refuse_bytes: ByteSize = "1GiB" in "0B" ..= "100000GiB";
     }
 
     /// Limits of the HTTP servers.

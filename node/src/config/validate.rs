@@ -81,7 +81,7 @@ fn check_peers(node: &NodeConfig) -> Result<(), ConfigError> {
 }
 
 fn check_fit(config: &Config) -> Result<(), ConfigError> {
-    let Config { node, raft, write, query, .. } = config;
+    let Config { node, raft, write, query, disk, .. } = config;
     let listening = [node.http_addr, node.admin_addr, node.peer_addr];
     let rules = [
         (
@@ -100,6 +100,14 @@ fn check_fit(config: &Config) -> Result<(), ConfigError> {
         (
             query.memory_per_query <= query.memory_total,
             "query.memory_per_query must not be larger than query.memory_total",
+        ),
+        (
+            disk.refuse_percent <= disk.save_percent && disk.save_percent <= disk.warn_percent,
+            "disk.refuse_percent must not be larger than disk.save_percent, nor that than disk.warn_percent",
+        ),
+        (
+            disk.refuse_bytes <= disk.save_bytes && disk.save_bytes <= disk.warn_bytes,
+            "disk.refuse_bytes must not be larger than disk.save_bytes, nor that than disk.warn_bytes",
         ),
         (
             (0..3).all(|i| (0..i).all(|j| listening[i] != listening[j])),

@@ -79,19 +79,19 @@ fn mistakes_are_refused_with_what_would_be_accepted() {
     check_refused(
         "[raft]\ngruops = 3\n",
         expect![
-            "FILE: there is no option raft.gruops; [raft] accepts groups, heartbeat, election_min, election_max, snapshot_log_bytes, snapshot_interval, log_kept_after_snapshot, snapshot_rate"
+            "FILE: there is no option raft.gruops; [raft] accepts groups, heartbeat, election_min, election_max, snapshot_log_bytes, snapshot_interval, log_budget, log_kept, snapshot_rate, snapshots_at_once"
         ],
     );
     check_refused(
         "[rafts]\n",
         expect![
-            "FILE: there is no option rafts; the sections are node, log, raft, write, query, storage, retention, http"
+            "FILE: there is no option rafts; the sections are node, log, raft, write, query, storage, retention, disk, http"
         ],
     );
     check_refused(
         "groups = 3\n",
         expect![
-            "FILE: there is no option groups; the sections are node, log, raft, write, query, storage, retention, http"
+            "FILE: there is no option groups; the sections are node, log, raft, write, query, storage, retention, disk, http"
         ],
     );
     check_refused(

@@ -1,6 +1,6 @@
 //! What an operator may tell a group: make a snapshot, hand over, change the members, compare the replicas.
 
-use super::Group;
+use super::{Core, Group};
 use crate::command;
 use crate::error::{AdminError, PeerError, SubmitError};
 use crate::state_machine::checksums::ChecksumAt;
@@ -10,6 +10,7 @@ use model::NodeId;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -34,7 +35,7 @@ impl Group {
     pub async fn initialize(&self, members: &BTreeMap<NodeId, PeerAddr>) -> Result<(), AdminError> {
         let members: BTreeMap<u64, PeerAddr> =
             members.iter().map(|(id, peer)| (id.0, peer.clone())).collect();
-        match self.raft.initialize(members).await {
+        match self.running()?.raft.initialize(members).await {
             Ok(()) => Ok(()),
             Err(RaftError::APIError(
                 error @ (InitializeError::NotAllowed(_) | InitializeError::NotInMembers(_)),
@@ -49,19 +50,22 @@ impl Group {
     ///
     /// [`AdminError::Timeout`] or [`AdminError::Stopped`].
     pub async fn flush_and_snapshot(&self, limit: Duration) -> Result<(), AdminError> {
-        let goal = *self.replica.applied.borrow();
+        let core = self.running()?;
+        let raft = core.raft.clone();
+        let goal = *core.replica.applied.borrow();
+        drop(core);
         let done = timeout(limit, async {
             let mut asked = Instant::now();
-            self.raft.trigger().snapshot().await?;
+            raft.trigger().snapshot().await?;
             loop {
-                let snapshot = self.raft.metrics().borrow_watched().snapshot.map(|log_id| log_id.index);
+                let snapshot = raft.metrics().borrow_watched().snapshot.map(|log_id| log_id.index);
                 if snapshot >= goal {
                     return Ok::<(), openraft::errors::Fatal<crate::TypeConfig>>(());
                 }
                 // An order is ignored while an earlier snapshot is being built.
                 if asked.elapsed() > 20 * LOOK {
                     asked = Instant::now();
-                    self.raft.trigger().snapshot().await?;
+                    raft.trigger().snapshot().await?;
                 }
                 if self.is_stopped() || self.failure().is_some() {
                     return Err(openraft::errors::Fatal::Stopped);
@@ -82,7 +86,10 @@ impl Group {
     ///
     /// [`AdminError`]; after a timeout leadership may still move.
     pub async fn transfer_leader(&self, to: NodeId, limit: Duration) -> Result<(), AdminError> {
-        let server = self.server();
+        let core = self.running()?;
+        let raft = core.raft.clone();
+        drop(core);
+        let server = raft.server_metrics().borrow_watched().clone();
         if !self.is_leader() {
             return Err(AdminError::NotLeader { group: self.id, leader: self.leader() });
         }
@@ -93,8 +100,8 @@ impl Group {
             return Err(AdminError::NotVoter { group: self.id, node: to });
         }
         let stopped = |_| AdminError::Stopped { group: self.id };
-        self.raft.trigger().transfer_leader(to.0).await.map_err(stopped)?;
-        let mut server = self.raft.server_metrics();
+        raft.trigger().transfer_leader(to.0).await.map_err(stopped)?;
+        let mut server = raft.server_metrics();
         let moved = timeout(limit, async {
             while server.borrow_watched().current_leader != Some(to.0) {
                 if server.changed().await.is_err() {
@@ -116,7 +123,8 @@ impl Group {
     ///
     /// [`AdminError`]; after a timeout the node is a learner.
     pub async fn add_learner(&self, node: NodeId, peer: PeerAddr, limit: Duration) -> Result<(), AdminError> {
-        match timeout(limit, self.raft.add_learner(node.0, peer, true)).await {
+        let raft = self.running()?.raft.clone();
+        match timeout(limit, raft.add_learner(node.0, peer, true)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(self.refused(&error)),
             Err(_) => Err(self.too_late(limit)),
@@ -131,7 +139,8 @@ impl Group {
     /// [`AdminError`]; after a timeout the change may still happen.
     pub async fn change_voters(&self, voters: BTreeSet<NodeId>, limit: Duration) -> Result<(), AdminError> {
         let voters: BTreeSet<u64> = voters.into_iter().map(|node| node.0).collect();
-        match timeout(limit, self.raft.change_membership(voters, false)).await {
+        let raft = self.running()?.raft.clone();
+        match timeout(limit, raft.change_membership(voters, false)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(self.refused(&error)),
             Err(_) => Err(self.too_late(limit)),
@@ -147,9 +156,7 @@ impl Group {
     pub async fn checksums(&self, deadline: Instant) -> Result<Vec<ReplicaChecksum>, SubmitError> {
         let token = rand::random();
         self.submit(command::checksum(token), deadline).await?;
-        let server = self.server();
-        let members: Vec<(NodeId, String)> =
-            server.membership_config.nodes().map(|(id, peer)| (NodeId(*id), peer.address.clone())).collect();
+        let members = self.members();
         Ok(join_all(members.into_iter().map(|(node, address)| async move {
             ReplicaChecksum { node, checksum: self.checksum_of(node, &address, token, deadline).await }
         }))
@@ -179,6 +186,11 @@ impl Group {
                 Ok(None) | Err(_) => sleep(LOOK).await,
             }
         }
+    }
+
+    /// What runs here now.
+    fn running(&self) -> Result<Arc<Core>, AdminError> {
+        self.core().ok_or(AdminError::Stopped { group: self.id })
     }
 
     fn too_late(&self, limit: Duration) -> AdminError {

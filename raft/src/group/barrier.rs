@@ -71,14 +71,23 @@ impl Group {
     pub(crate) async fn wait_applied(&self, index: u64, deadline: Instant) -> Result<(), BarrierError> {
         let started = Instant::now();
         self.counters.barrier();
-        let mut applied = self.replica.applied.subscribe();
-        match timeout_at(deadline, applied.wait_for(|applied| *applied >= Some(index))).await {
-            Ok(Ok(_)) => Ok(()),
-            Err(_) if !self.is_stopped() => {
+        let reached = match self.core() {
+            // A replica that is not there reaches nothing; the core is not kept while this waits.
+            None => false,
+            Some(core) => {
+                let mut applied = core.replica.applied.subscribe();
+                drop(core);
+                let waited = timeout_at(deadline, applied.wait_for(|applied| *applied >= Some(index))).await;
+                waited.is_ok_and(|reached| reached.is_ok())
+            }
+        };
+        match reached {
+            true => Ok(()),
+            false if self.is_stopped() => Err(BarrierError::Stopped { group: self.id }),
+            false => {
                 let waited_ms = started.elapsed().as_millis() as u64;
                 Err(BarrierError::Timeout { group: self.id, waited_ms })
             }
-            Ok(Err(_)) | Err(_) => Err(BarrierError::Stopped { group: self.id }),
         }
     }
 
@@ -94,7 +103,9 @@ impl Group {
             return false;
         }
         let Ok(index) = answer.await else { return false };
-        let mut applied = self.replica.applied.subscribe();
+        let Some(core) = self.core() else { return false };
+        let mut applied = core.replica.applied.subscribe();
+        drop(core);
         applied.wait_for(|applied| *applied >= Some(index)).await.is_ok()
     }
 
@@ -124,7 +135,9 @@ impl Group {
                 Attempt::NotDone { leader } if leader.is_some() && leader != target && !hinted => {
                     hint = leader;
                 }
-                Attempt::NotDone { .. } | Attempt::Undecided => self.pause(target, deadline).await,
+                Attempt::NotDone { .. } | Attempt::Refused(_) | Attempt::Undecided => {
+                    self.pause(target, deadline).await;
+                }
             }
         }
         None
@@ -135,8 +148,9 @@ impl Group {
         if !self.is_leader() {
             return Attempt::NotDone { leader: self.leader().filter(|leader| *leader != self.node()) };
         }
+        let Some(raft) = self.raft() else { return Attempt::NotDone { leader: None } };
         let until = Instant::now() + self.attempt_timeout(deadline);
-        match timeout_at(until, self.raft.get_read_linearizer(ReadPolicy::ReadIndex)).await {
+        match timeout_at(until, raft.get_read_linearizer(ReadPolicy::ReadIndex)).await {
             Ok(Ok(linearizer)) => Attempt::Done(linearizer.read_log_id().index()),
             Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => {
                 Attempt::NotDone { leader: forward.leader_id.map(NodeId) }

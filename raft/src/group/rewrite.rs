@@ -28,10 +28,14 @@ pub(crate) async fn run(group: Weak<Group>, turn: Arc<Semaphore>) {
         let Ok(_turn) = turn.acquire().await else { return };
         loop {
             let Some(group) = group.upgrade() else { return };
-            if group.is_stopped() || group.failure().is_some() {
+            if group.is_stopped() {
                 return;
             }
-            let Some(store) = group.data_store() else { return };
+            // A replica that failed or is rebuilt comes back; a disk that is nearly full is left alone.
+            if group.unfit().is_some() || group.pool().transfers.is_paused() {
+                break;
+            }
+            let Some(store) = group.data_store() else { break };
             drop(group);
             let started = Instant::now();
             match step(store).await {

@@ -61,7 +61,7 @@ impl Standing {
 impl Group {
     /// Where this node stands now; `None` when the group's Raft has stopped.
     pub(crate) async fn standing(&self) -> Option<Standing> {
-        self.raft.with_raft_state(Standing::of).await.ok()
+        self.raft()?.with_raft_state(Standing::of).await.ok()
     }
 
     /// Answers a peer that says where it stands.

@@ -3,7 +3,7 @@
 use super::Group;
 use model::{GroupId, NodeId};
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{Instant, ServerState};
+use openraft::{Instant, RaftMetrics, ServerState};
 use proto::peer as wire;
 use std::time::Duration;
 
@@ -70,8 +70,14 @@ pub struct GroupStatus {
     pub voters: Vec<NodeId>,
     /// Learners, in order of their ids.
     pub learners: Vec<NodeId>,
-    /// Why the group stopped by itself on this node.
+    /// Why the group stopped by itself on this node, or cannot be opened.
     pub failure: Option<String>,
+    /// How the replica is: `opening`, `running`, `failed` or `rebuilding`.
+    pub condition: String,
+    /// Time since the group was opened on this node.
+    pub since_start: Duration,
+    /// Bytes of the entries that are in the log, not purged.
+    pub log_bytes: u64,
 }
 
 /// A member as the leader sees it.
@@ -89,8 +95,9 @@ impl GroupStatus {
     /// How old a read without a barrier may be: the time since this node knew that it was up to date.
     pub fn quorum_age(&self) -> Duration {
         let known = if self.role == Role::Leader { self.since_quorum_ack } else { self.since_leader };
-        // A leader without a quorum may still be heard, but what it says is not the latest.
-        known.unwrap_or(Duration::MAX).max(self.unconfirmed_for.unwrap_or_default())
+        // Who never heard a leader knows at least how long that is. A leader without a quorum may still be heard, but
+        // what it says is not the latest.
+        known.unwrap_or(self.since_start).max(self.unconfirmed_for.unwrap_or_default())
     }
 
     pub(crate) fn into_wire(self) -> wire::GroupStatus {
@@ -113,6 +120,9 @@ impl GroupStatus {
             voters: self.voters.iter().map(|node| node.0).collect(),
             learners: self.learners.iter().map(|node| node.0).collect(),
             failure: self.failure.unwrap_or_default(),
+            condition: self.condition,
+            millis_since_start: millis(self.since_start),
+            log_bytes: self.log_bytes,
         }
     }
 
@@ -137,6 +147,9 @@ impl GroupStatus {
             voters: nodes(status.voters),
             learners: nodes(status.learners),
             failure: Some(status.failure).filter(|failure| !failure.is_empty()),
+            condition: status.condition,
+            since_start: Duration::from_millis(status.millis_since_start),
+            log_bytes: status.log_bytes,
         }
     }
 }
@@ -156,7 +169,8 @@ impl PeerStatus {
 impl Group {
     /// How the group is on this node, now. Cheap.
     pub fn status(&self) -> GroupStatus {
-        let metrics = self.raft.metrics();
+        let Some(core) = self.core() else { return self.closed_status() };
+        let metrics = core.raft.metrics();
         let metrics = metrics.borrow_watched().clone();
         let membership = metrics.membership_config.membership();
         let failure = metrics.running_state.as_ref().err().map(ToString::to_string);
@@ -168,39 +182,69 @@ impl Group {
             ServerState::Learner => Role::Learner,
             ServerState::Shutdown => Role::Stopped,
         };
-        let mut peers = Vec::new();
-        for (id, matched) in metrics.replication.iter().flatten().filter(|(id, _)| **id != metrics.id) {
-            let ack = metrics.heartbeat.as_ref().and_then(|acks| acks.get(id).copied().flatten());
-            let lacks = |last: u64| last - matched.map_or(0, |log_id| log_id.index).min(last);
-            peers.push(PeerStatus {
-                node: NodeId(*id),
-                lag: metrics.last_log_index.filter(|_| matched.is_some()).map(lacks),
-                since_ack: ack.map(|at| at.elapsed()),
-            });
-        }
         let mut voters: Vec<NodeId> = membership.voter_ids().map(NodeId).collect();
         voters.sort();
         voters.dedup();
         GroupStatus {
-            group: self.id,
             role,
             term: metrics.current_term,
             leader: metrics.current_leader.map(NodeId),
             last_log: metrics.last_log_index,
             committed: metrics.local_committed.map(|log_id| log_id.index),
-            applied: *self.replica.applied.borrow(),
-            durable: self.replica.durable(),
+            applied: *core.replica.applied.borrow(),
+            durable: core.replica.durable(),
             snapshot: metrics.snapshot.map(|log_id| log_id.index),
             purged: metrics.purged.map(|log_id| log_id.index),
             since_quorum_ack: metrics.last_quorum_acked.map(|at| at.elapsed()),
-            since_leader: self.heard.lock().map(|at| at.elapsed()),
-            unconfirmed_for: self.unconfirmed.lock().map(|at| at.elapsed()),
-            peers,
+            peers: peers(&metrics),
             voters,
             learners: membership.learner_ids().map(NodeId).collect(),
             failure: failure.filter(|_| !self.is_stopped()),
+            log_bytes: core.log.bytes(),
+            ..self.closed_status()
         }
     }
+
+    /// What is known without a core.
+    fn closed_status(&self) -> GroupStatus {
+        GroupStatus {
+            group: self.id,
+            role: Role::Stopped,
+            term: 0,
+            leader: None,
+            last_log: None,
+            committed: None,
+            applied: None,
+            durable: None,
+            snapshot: None,
+            purged: None,
+            since_quorum_ack: None,
+            since_leader: self.heard.lock().map(|at| at.elapsed()),
+            unconfirmed_for: self.unconfirmed.lock().map(|at| at.elapsed()),
+            peers: Vec::new(),
+            voters: Vec::new(),
+            learners: Vec::new(),
+            failure: Some(self.condition().to_string()).filter(|_| !self.is_stopped()),
+            condition: self.condition().name().to_owned(),
+            since_start: self.born.elapsed(),
+            log_bytes: 0,
+        }
+    }
+}
+
+/// The other members as this node, the leader, sees them.
+fn peers(metrics: &RaftMetrics<crate::TypeConfig>) -> Vec<PeerStatus> {
+    let mut peers = Vec::new();
+    for (id, matched) in metrics.replication.iter().flatten().filter(|(id, _)| **id != metrics.id) {
+        let ack = metrics.heartbeat.as_ref().and_then(|acks| acks.get(id).copied().flatten());
+        let lacks = |last: u64| last - matched.map_or(0, |log_id| log_id.index).min(last);
+        peers.push(PeerStatus {
+            node: NodeId(*id),
+            lag: metrics.last_log_index.filter(|_| matched.is_some()).map(lacks),
+            since_ack: ack.map(|at| at.elapsed()),
+        });
+    }
+    peers
 }
 
 #[cfg(test)]
@@ -227,11 +271,15 @@ mod tests {
             voters: vec![NodeId(1), NodeId(2)],
             learners: vec![NodeId(4)],
             failure: None,
+            condition: "running".to_owned(),
+            since_start: Duration::from_secs(60),
+            log_bytes: 77,
         };
         assert_eq!(GroupStatus::from_wire(status.clone().into_wire()), status);
         assert_eq!(status.quorum_age(), Duration::from_millis(12));
         let unconfirmed = GroupStatus { unconfirmed_for: Some(Duration::from_secs(9)), ..status.clone() };
         assert_eq!(unconfirmed.quorum_age(), Duration::from_secs(9));
-        assert_eq!(GroupStatus { role: Role::Follower, ..status }.quorum_age(), Duration::MAX);
+        // A follower that never heard a leader knows nothing newer than its own start.
+        assert_eq!(GroupStatus { role: Role::Follower, ..status }.quorum_age(), Duration::from_secs(60));
     }
 }

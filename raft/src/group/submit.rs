@@ -1,6 +1,6 @@
 //! Submitting a command from any node: to the leader, wherever it is, again and again until the deadline.
 
-use super::Group;
+use super::{Group, RaftInstance};
 use crate::command;
 use crate::error::SubmitError;
 use crate::network::rpc::Peer;
@@ -38,6 +38,8 @@ pub(crate) enum Attempt<T> {
         /// The leader, as the one that was asked knows it.
         leader: Option<NodeId>,
     },
+    /// Certainly not done: the leader takes no new data now, and says why.
+    Refused(String),
     /// Done or not, now or later.
     Undecided,
 }
@@ -77,6 +79,7 @@ impl Group {
         counted();
         let started = Instant::now();
         let mut unknown = false;
+        let mut refusal = None;
         let mut hint = None;
         let mut hints = 0;
         let mut turn = 0;
@@ -95,6 +98,8 @@ impl Group {
                     hints += 1;
                 }
                 Attempt::NotDone { .. } => {}
+                // It hands leadership to a node that has room, if there is one.
+                Attempt::Refused(reason) => refusal = Some(reason),
                 Attempt::Undecided => unknown = true,
             }
             if self.is_stopped() {
@@ -102,7 +107,10 @@ impl Group {
             }
             if Instant::now() >= deadline {
                 self.counters.timed_out();
-                return Err(self.late(started, unknown));
+                return Err(match refusal {
+                    Some(reason) if !unknown => SubmitError::Refused { group: self.id, reason },
+                    _ => self.late(started, unknown),
+                });
             }
             if hint.is_none() {
                 hints = 0;
@@ -130,16 +138,15 @@ impl Group {
         }
     }
 
-    /// Whom to ask: the leader; if Raft does not run here any more, the other voters in turn.
+    /// Whom to ask: the leader; if Raft does not run here now, the other members in turn.
     pub(super) fn guess(&self, turn: &mut usize) -> Option<NodeId> {
         if self.failure().is_none() {
             return self.leader();
         }
-        let server = self.server();
-        let mut others: Vec<u64> = server.membership_config.voter_ids().collect();
-        others.retain(|id| *id != self.node().0);
+        let mut others: Vec<NodeId> = self.members().into_keys().collect();
+        others.retain(|id| *id != self.node());
         *turn += 1;
-        others.get(*turn % others.len().max(1)).map(|id| NodeId(*id))
+        others.get(*turn % others.len().max(1)).copied()
     }
 
     /// Proposes a command if this node leads the group.
@@ -147,9 +154,15 @@ impl Group {
         if !self.is_leader() {
             return Attempt::NotDone { leader: self.leader().filter(|leader| *leader != self.node()) };
         }
+        let Some(raft) = self.raft() else { return Attempt::NotDone { leader: None } };
+        if let Some(reason) = self.pool.refusal.load().as_deref()
+            && command::adds_data(self.id, &command)
+        {
+            return Attempt::Refused(reason.clone());
+        }
         let written = tokio::select! {
-            written = self.raft.client_write(Command(command)) => written,
-            () = self.lost_leadership() => return Attempt::Undecided,
+            written = raft.client_write(Command(command)) => written,
+            () = lost_leadership(&raft) => return Attempt::Undecided,
             () = sleep_until(deadline) => return Attempt::Undecided,
         };
         match written {
@@ -164,17 +177,6 @@ impl Group {
                 Attempt::Undecided
             }
         }
-    }
-
-    /// Ready some time after this node stopped leading: openraft answers most proposals before that.
-    async fn lost_leadership(&self) {
-        let mut server = self.raft.server_metrics();
-        while server.borrow_watched().state == ServerState::Leader {
-            if server.changed().await.is_err() {
-                break;
-            }
-        }
-        sleep(LOST_GRACE).await;
     }
 
     /// Hands a command to another node. A leader that is slow (its disk, or a queue before it) is waited for as long as it
@@ -198,6 +200,7 @@ impl Group {
                 Some(Outcome::Reply(reply)) => Attempt::Done(Reply(reply)),
                 Some(Outcome::NotLeader(not)) => Attempt::NotDone { leader: not.leader.map(NodeId) },
                 Some(Outcome::Undecided(_)) | None => Attempt::Undecided,
+                Some(Outcome::Refused(reason)) => Attempt::Refused(reason),
                 Some(Outcome::Invalid(reason)) => {
                     tracing::warn!(group = %self.id, peer = %node, reason, "peer does not know the command");
                     Attempt::NotDone { leader: None }
@@ -212,7 +215,9 @@ impl Group {
 
     /// Ready some time after this node heard of a leader that is neither `node` nor the one it knows now.
     async fn succeeded(&self, node: NodeId) {
-        let mut server = self.raft.server_metrics();
+        // Who has no Raft hears of nobody; the transport's deadline remains.
+        let Some(raft) = self.raft() else { return std::future::pending().await };
+        let mut server = raft.server_metrics();
         let known = server.borrow_watched().current_leader;
         loop {
             let leader = server.borrow_watched().current_leader;
@@ -239,8 +244,10 @@ impl Group {
     pub(super) async fn pause(&self, tried: Option<NodeId>, deadline: Instant) {
         let pause = Duration::from_millis(rand::rng().random_range(PAUSE_MS.0..PAUSE_MS.1));
         let until = (Instant::now() + pause).min(deadline);
-        let mut server = self.raft.server_metrics();
+        let raft = self.raft();
         let another = async {
+            let Some(raft) = raft else { return std::future::pending::<()>().await };
+            let mut server = raft.server_metrics();
             loop {
                 let leader = server.borrow_watched().current_leader.map(NodeId);
                 if leader.is_some() && leader != tried {
@@ -257,4 +264,15 @@ impl Group {
             () = sleep_until(until) => {}
         }
     }
+}
+
+/// Ready some time after this node stopped leading: openraft answers most proposals before that.
+async fn lost_leadership(raft: &RaftInstance) {
+    let mut server = raft.server_metrics();
+    while server.borrow_watched().state == ServerState::Leader {
+        if server.changed().await.is_err() {
+            break;
+        }
+    }
+    sleep(LOST_GRACE).await;
 }

@@ -2,7 +2,8 @@
 
 use super::pool::{Lane, Pool};
 use super::{append, convert};
-use crate::snapshot::{SnapshotDir, send};
+use crate::codec;
+use crate::snapshot::{SnapshotData, files, send};
 use crate::type_config::{PeerAddr, TypeConfig, Vote};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -22,6 +23,8 @@ use proto::peer as wire;
 use proto::peer::peer_client::PeerClient;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
@@ -220,28 +223,79 @@ impl NetTransferLeader<TypeConfig> for Client {
 }
 
 impl NetSnapshot<TypeConfig> for Client {
-    type SnapshotData = Arc<SnapshotDir>;
+    type SnapshotData = SnapshotData;
 
     async fn full_snapshot(
         &mut self,
         vote: Vote,
-        snapshot: alias::SnapshotOf<TypeConfig, Arc<SnapshotDir>>,
+        snapshot: alias::SnapshotOf<TypeConfig, SnapshotData>,
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let mut peer = self.peer(Lane::Snapshot).map_err(StreamingError::from)?;
-        let rate = self.pool.tuning.snapshot_bytes_per_second;
-        let bytes = send::stream(self.header(), vote, &snapshot, rate);
-        tracing::info!(group = %self.group, peer = %self.target, meta = %snapshot.meta, "sending a snapshot");
-        tokio::select! {
-            closed = cancel => Err(StreamingError::Closed(closed)),
-            reply = self.call(RPCTypes::InstallSnapshot, option.soft_ttl(), peer.snapshot(bytes)) => {
-                let reply = reply.map_err(StreamingError::from)?;
-                let vote = crate::codec::decode(reply.vote)
-                    .map_err(|error| rpc_error(&convert::damaged(&error)))
-                    .map_err(StreamingError::from)?;
-                Ok(SnapshotResponse::new(vote))
+        let timeout = option.soft_ttl();
+        let sending = tokio::time::timeout(timeout, self.send_snapshot(vote, snapshot));
+        let sent = tokio::select! {
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+            sent = sending => sent,
+        };
+        let reply = match sent {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(status)) => {
+                tracing::warn!(group = %self.group, peer = %self.target, reason = status.message(), "snapshot not sent");
+                return Err(StreamingError::from(self.error(&status)));
             }
+            Err(_) => {
+                let (action, id, target) = (RPCTypes::InstallSnapshot, self.pool.node.0, self.target.0);
+                let timeout = RPCError::Timeout(Timeout { action, id, target, timeout });
+                return Err(StreamingError::from(timeout));
+            }
+        };
+        Ok(SnapshotResponse::new(reply))
+    }
+}
+
+impl Client {
+    /// Sends what the peer lacks of the local replica; answers the peer's vote.
+    async fn send_snapshot(
+        &self,
+        vote: Vote,
+        snapshot: alias::SnapshotOf<TypeConfig, SnapshotData>,
+    ) -> Result<Vote, Status> {
+        let gone = |error: &dyn std::fmt::Display| Status::internal(error.to_string());
+        let _room = self.pool.transfers.sending.acquire().await.map_err(|error| gone(&error))?;
+        // What is applied while the files are under way must still be in the log when they have arrived.
+        let _sending = self.pool.transfers.note_sending(self.group);
+        let linked = tokio::task::spawn_blocking(move || {
+            let (meta, dir) = snapshot.snapshot.link().map_err(|error| gone(&error))?;
+            let files = files::list(dir.path()).map_err(|error| gone(&error))?;
+            Ok::<_, Status>((meta, dir, files))
+        });
+        let (meta, dir, files) = linked.await.map_err(|error| gone(&error))??;
+        tracing::info!(group = %self.group, peer = %self.target, %meta, files = files.len(), "sending a snapshot");
+        let start = wire::SnapshotStart {
+            header: Some(self.header()),
+            vote: codec::encode(&vote),
+            meta: codec::encode(&meta),
+            files: files.clone(),
+        };
+        let (parts, stream) = mpsc::channel(send::QUEUE);
+        let first = wire::SnapshotPart { part: Some(wire::snapshot_part::Part::Start(start)) };
+        parts.try_send(first).map_err(|error| gone(&error))?;
+        let peer = self.pool.client(self.target, &self.address, Lane::Snapshot);
+        let mut peer = peer.map_err(|error| Status::unavailable(error.to_string()))?;
+        let mut replies = peer.snapshot(ReceiverStream::new(stream)).await?.into_inner();
+        let ended = || Status::unavailable("the peer ended without an answer");
+        let mut reply = replies.message().await?.ok_or_else(ended)?;
+        if reply.vote.is_empty() {
+            let pool = Arc::clone(&self.pool);
+            let have = reply.have;
+            let sending = tokio::task::spawn_blocking(move || {
+                send::send_files(&dir, (&files, &have), &parts, |part| part, &pool.transfers)
+            });
+            reply = replies.message().await?.ok_or_else(ended)?;
+            let bytes = sending.await.map_err(|error| gone(&error))?.map_err(|error| gone(&error))?;
+            tracing::info!(group = %self.group, peer = %self.target, bytes, "sent a snapshot");
         }
+        codec::decode(reply.vote).map_err(|error| convert::damaged(&error))
     }
 }

@@ -1,11 +1,14 @@
 //! One cached channel per peer and lane. Channels connect when they are used, and again when they broke.
 
 use crate::config::Tuning;
+use crate::snapshot::pace::Transfers;
+use arc_swap::ArcSwapOption;
 use hashbrown::HashMap;
 use model::{GroupId, NodeId};
 use parking_lot::Mutex;
 use proto::peer::Header;
 use proto::peer::peer_client::PeerClient;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tonic::transport::{Channel, Endpoint};
@@ -36,6 +39,10 @@ pub(crate) struct Pool {
     pub(crate) cluster: String,
     pub(crate) node: NodeId,
     pub(crate) tuning: Tuning,
+    /// Snapshots under way.
+    pub(crate) transfers: Arc<Transfers>,
+    /// Why this node takes no new data, if it does not.
+    pub(crate) refusal: ArcSwapOption<String>,
     runtime: Handle,
     channels: Mutex<HashMap<(NodeId, Lane), (String, Channel)>>,
 }
@@ -43,7 +50,10 @@ pub(crate) struct Pool {
 impl Pool {
     /// An empty pool whose connections are driven by `runtime`.
     pub(crate) fn new(cluster: String, node: NodeId, tuning: Tuning, runtime: Handle) -> Self {
-        Self { cluster, node, tuning, runtime, channels: Mutex::new(HashMap::new()) }
+        let transfers = Transfers::new(tuning.snapshots_at_once, tuning.snapshot_bytes_per_second);
+        let (refusal, channels) = (ArcSwapOption::empty(), Mutex::new(HashMap::new()));
+        let transfers = Arc::new(transfers);
+        Self { cluster, node, tuning, transfers, refusal, runtime, channels }
     }
 
     /// What is written on every request to `to` about `group`.

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use model::{GroupId, NodeId};
 use proto::peer as wire;
 use std::time::Duration;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Response, Status, Streaming};
+
+/// How long a peer may take to begin with a snapshot.
+const LINKED: Duration = Duration::from_secs(60);
 
 /// Runs a call with a deadline and turns failures into ours.
 pub(crate) async fn within<T>(
@@ -84,6 +87,16 @@ impl Peer<'_> {
     ) -> Result<wire::ChecksumReply, PeerError> {
         let request = wire::ChecksumRequest { header: Some(self.header()), token };
         within(self.node, timeout, self.client(Lane::Heartbeat)?.checksum(request)).await
+    }
+
+    /// Asks for a snapshot of the peer's replica that reaches at least to `min_index`, less what is here already.
+    pub(crate) async fn fetch_snapshot(
+        &self,
+        min_index: u64,
+        have: Vec<wire::SnapshotHave>,
+    ) -> Result<Streaming<wire::SnapshotPart>, PeerError> {
+        let request = wire::FetchSnapshotRequest { header: Some(self.header()), min_index, have };
+        within(self.node, LINKED, self.client(Lane::Snapshot)?.fetch_snapshot(request)).await
     }
 
     /// Asks for the state of all groups of the peer.

@@ -1,19 +1,16 @@
 //! The peer service of a node. Exists before the node belongs to a cluster; refuses strangers.
 
 use super::pool::{CHANNEL_WINDOW, STREAM_WINDOW};
-use super::{MESSAGE_BYTES_MAX, convert};
+use super::{MESSAGE_BYTES_MAX, convert, snapshots};
 use crate::codec;
-use crate::group::{Attempt, Group};
+use crate::group::{Attempt, Group, RaftInstance};
 use crate::host::RaftHost;
 use crate::peer::{PeerControl, founding_from_wire};
-use crate::snapshot::receive;
-use crate::type_config::{SnapshotMeta, Vote};
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::{self, BoxStream};
 use model::{GroupId, NodeId};
-use openraft::Snapshot;
 use openraft::raft::AppendEntriesResponse;
 use proto::peer as wire;
 use proto::peer::peer_server;
@@ -22,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -97,7 +95,12 @@ impl PeerServer {
     }
 }
 
-fn stopped(error: impl std::fmt::Display) -> Status {
+/// The Raft instance of a group that runs.
+fn raft(group: &Group) -> Result<RaftInstance, Status> {
+    group.raft().ok_or_else(|| Status::unavailable(format!("group {} is {}", group.id(), group.condition())))
+}
+
+pub(super) fn stopped(error: impl std::fmt::Display) -> Status {
     Status::unavailable(error.to_string())
 }
 
@@ -112,6 +115,8 @@ fn not_leader(leader: Option<NodeId>) -> wire::NotLeader {
 #[tonic::async_trait]
 impl peer_server::Peer for PeerServer {
     type AppendStreamStream = BoxStream<'static, Result<wire::AppendReply, Status>>;
+    type SnapshotStream = ReceiverStream<Result<wire::SnapshotReply, Status>>;
+    type FetchSnapshotStream = ReceiverStream<Result<wire::SnapshotPart, Status>>;
 
     async fn identity(
         &self,
@@ -144,7 +149,8 @@ impl peer_server::Peer for PeerServer {
         let group = self.group(request.header.as_ref())?;
         let pre_vote = request.pre_vote;
         let vote = convert::vote_from_wire(request)?;
-        let reply = if pre_vote { group.raft().pre_vote(vote).await } else { group.raft().vote(vote).await };
+        let reply =
+            if pre_vote { raft(&group)?.pre_vote(vote).await } else { raft(&group)?.vote(vote).await };
         Ok(Response::new(convert::voted_to_wire(&reply.map_err(stopped)?)))
     }
 
@@ -157,7 +163,7 @@ impl peer_server::Peer for PeerServer {
         let append = convert::append_from_wire(request)?;
         let prev = append.prev_log_id;
         let last = append.entries.last().map(|entry| entry.log_id).or(prev);
-        let reply = group.raft().append_entries(append).await.map_err(stopped)?;
+        let reply = raft(&group)?.append_entries(append).await.map_err(stopped)?;
         if !matches!(reply, AppendEntriesResponse::HigherVote(_)) {
             group.heard_from_leader();
         }
@@ -181,7 +187,7 @@ impl peer_server::Peer for PeerServer {
             _ => None,
         });
         let appends = appends.take_while(|append| futures::future::ready(append.is_some()));
-        let answers = group.raft().stream_append(appends.filter_map(futures::future::ready));
+        let answers = raft(&group)?.stream_append(appends.filter_map(futures::future::ready));
         let answers = answers.map(move |answer| {
             if matches!(answer, Ok(Ok(_))) {
                 group.heard_from_leader();
@@ -194,24 +200,23 @@ impl peer_server::Peer for PeerServer {
     async fn snapshot(
         &self,
         request: Request<Streaming<wire::SnapshotPart>>,
-    ) -> Result<Response<wire::SnapshotReply>, Status> {
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
         let mut parts = request.into_inner();
         let Some(wire::snapshot_part::Part::Start(start)) = parts.message().await?.and_then(|p| p.part)
         else {
             return Err(Status::invalid_argument("snapshot lacks a start"));
         };
         let group = self.group(start.header.as_ref())?;
-        let vote: Vote = codec::decode(start.vote).map_err(|error| convert::damaged(&error))?;
-        let meta: SnapshotMeta = codec::decode(start.meta).map_err(|error| convert::damaged(&error))?;
-        let own = group.vote();
-        if own > vote {
-            return Ok(Response::new(wire::SnapshotReply { vote: codec::encode(&own) }));
-        }
-        tracing::info!(group = %group.id(), %meta, files = start.files.len(), "receiving a snapshot");
-        let _one = group.begin_receiving().ok_or_else(|| Status::resource_exhausted("already receiving"))?;
-        let snapshot = receive::receive(group.snapshots(), start.files, parts).await?;
-        let reply = group.raft().install_full_snapshot(vote, Snapshot { meta, snapshot }).await;
-        Ok(Response::new(wire::SnapshotReply { vote: codec::encode(&reply.map_err(stopped)?.vote) }))
+        Ok(Response::new(snapshots::take(group, start, parts).await?))
+    }
+
+    async fn fetch_snapshot(
+        &self,
+        request: Request<wire::FetchSnapshotRequest>,
+    ) -> Result<Response<Self::FetchSnapshotStream>, Status> {
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        Ok(Response::new(snapshots::give(group, request).await?))
     }
 
     async fn transfer_leader(
@@ -221,7 +226,7 @@ impl peer_server::Peer for PeerServer {
         let request = request.into_inner();
         let group = self.group(request.header.as_ref())?;
         let transfer = convert::transfer_from_wire(request)?;
-        let reply = group.raft().handle_transfer_leader(transfer).await.map_err(stopped)?;
+        let reply = raft(&group)?.handle_transfer_leader(transfer).await.map_err(stopped)?;
         Ok(Response::new(convert::transferred_to_wire(reply)))
     }
 
@@ -237,6 +242,7 @@ impl peer_server::Peer for PeerServer {
             Ok(()) => match group.propose_here(request.command, deadline(request.timeout_ms)).await {
                 Attempt::Done(reply) => Outcome::Reply(reply.0),
                 Attempt::NotDone { leader } => Outcome::NotLeader(not_leader(leader)),
+                Attempt::Refused(reason) => Outcome::Refused(reason),
                 Attempt::Undecided => Outcome::Undecided(Undecided {}),
             },
         };
@@ -253,7 +259,7 @@ impl peer_server::Peer for PeerServer {
         let outcome = match group.read_index_here(deadline(request.timeout_ms)).await {
             Attempt::Done(index) => Outcome::Index(index),
             Attempt::NotDone { leader } => Outcome::NotLeader(not_leader(leader)),
-            Attempt::Undecided => Outcome::NoQuorum(NoQuorum {}),
+            Attempt::Refused(_) | Attempt::Undecided => Outcome::NoQuorum(NoQuorum {}),
         };
         Ok(Response::new(wire::ReadIndexReply { outcome: Some(outcome) }))
     }
@@ -291,6 +297,6 @@ impl peer_server::Peer for PeerServer {
     ) -> Result<Response<wire::StatusReply>, Status> {
         let host = self.host(request.into_inner().header.as_ref())?;
         let groups = host.groups().iter().map(|group| group.status().into_wire()).collect();
-        Ok(Response::new(wire::StatusReply { groups }))
+        Ok(Response::new(host.node_state().into_wire(groups)))
     }
 }

@@ -79,6 +79,22 @@ impl GroupState for DataState {
         Ok(self.store.advance(marker)?)
     }
 
+    fn damage(&self) -> Option<String> {
+        self.store.damage()
+    }
+
+    fn report_damage(&self, what: &str) {
+        self.store.report_damage(what);
+    }
+
+    fn background_errors(&self) -> u64 {
+        self.store.background_errors()
+    }
+
+    fn save_space(&self, save: bool) {
+        self.store.save_space(save);
+    }
+
     fn memory_bytes(&self) -> u64 {
         self.store.head_bytes()
     }

@@ -36,10 +36,18 @@ impl CatalogCell {
         self.version.subscribe()
     }
 
-    fn store(&self, catalog: Catalog) {
-        let version = catalog.version;
-        self.current.store(Arc::new(catalog));
-        self.version.send_replace(version);
+    /// Publishes a catalog. An older one is left out: a replica that was opened anew goes through the past once more,
+    /// and nobody else should.
+    fn publish(&self, catalog: &Arc<Catalog>) {
+        let newer = self.version.send_if_modified(|version| {
+            let newer = catalog.version >= *version;
+            if newer {
+                *version = catalog.version;
+                self.current.store(Arc::clone(catalog));
+            }
+            newer
+        });
+        tracing::trace!(version = catalog.version, newer, "catalog");
     }
 }
 
@@ -47,42 +55,51 @@ impl CatalogCell {
 #[derive(Debug)]
 pub(crate) struct MetaState {
     db: StateDb,
-    catalog: Arc<CatalogCell>,
+    /// Where everybody reads.
+    published: Arc<CatalogCell>,
     checksums: Arc<Checksums>,
-    /// What the catalog in memory is at. Held while catalog and marker change or are written.
-    applied: Mutex<ApplyMarker>,
+    applied: Mutex<Applied>,
+}
+
+/// The catalog in memory and what it is at; they change, and are written, together.
+#[derive(Debug)]
+struct Applied {
+    catalog: Arc<Catalog>,
+    marker: ApplyMarker,
 }
 
 impl MetaState {
-    /// Opens the state database and reads the catalog.
-    pub(crate) fn open(dir: &Path, shared: &Shared, checksums: Arc<Checksums>) -> Result<Self, StateError> {
+    /// Opens the state database, reads the catalog and publishes it.
+    pub(crate) fn open(
+        dir: &Path,
+        shared: &Shared,
+        checksums: Arc<Checksums>,
+        published: Arc<CatalogCell>,
+    ) -> Result<Self, StateError> {
         let db = StateDb::open(dir, shared)?;
         let catalog = read_catalog(&db)?;
-        let applied = Mutex::new(db.applied());
-        Ok(Self { db, catalog: Arc::new(CatalogCell::new(catalog)), checksums, applied })
-    }
-
-    pub(crate) fn catalog(&self) -> Arc<CatalogCell> {
-        Arc::clone(&self.catalog)
+        published.publish(&catalog);
+        let applied = Mutex::new(Applied { catalog, marker: db.applied() });
+        Ok(Self { db, published, checksums, applied })
     }
 
     /// Puts catalog and marker into the database; the next flush makes them durable.
-    fn put(&self, applied: &ApplyMarker) -> Result<(), StateError> {
-        let bytes = proto::encode_catalog(&self.catalog.load());
-        Ok(self.db.put_blob(CATALOG, &bytes, applied)?)
+    fn put(&self, applied: &Applied) -> Result<(), StateError> {
+        let bytes = proto::encode_catalog(&applied.catalog);
+        Ok(self.db.put_blob(CATALOG, &bytes, &applied.marker)?)
     }
 }
 
-fn read_catalog(db: &StateDb) -> Result<Catalog, StateError> {
+fn read_catalog(db: &StateDb) -> Result<Arc<Catalog>, StateError> {
     match db.get_blob(CATALOG)? {
-        Some(bytes) => Ok(proto::decode_catalog(&bytes)?),
-        None => Ok(Catalog::default()),
+        Some(bytes) => Ok(Arc::new(proto::decode_catalog(&bytes)?)),
+        None => Ok(Arc::default()),
     }
 }
 
 impl GroupState for MetaState {
     fn applied(&self) -> ApplyMarker {
-        self.applied.lock().clone()
+        self.applied.lock().marker.clone()
     }
 
     fn durable(&self) -> ApplyMarker {
@@ -95,24 +112,41 @@ impl GroupState for MetaState {
             .map_err(|source| StateError::Command { index: marker.index, source })?;
         let outcome = match command {
             MetaCommand::Catalog(command) => {
-                let mut next = Catalog::clone(&self.catalog.load());
-                let applied = next.apply(&command);
-                self.catalog.store(next);
-                applied.map_or_else(|error| Outcome::Refused(error.to_string()), |()| Outcome::Done)
+                let mut next = Catalog::clone(&applied.catalog);
+                let done = next.apply(&command);
+                applied.catalog = Arc::new(next);
+                self.published.publish(&applied.catalog);
+                done.map_or_else(|error| Outcome::Refused(error.to_string()), |()| Outcome::Done)
             }
             MetaCommand::Checksum(token) => {
-                let value = u64::from(crc32fast::hash(&proto::encode_catalog(&self.catalog.load())));
+                let value = u64::from(crc32fast::hash(&proto::encode_catalog(&applied.catalog)));
                 self.checksums.insert(token, ChecksumAt { index: marker.index, value });
                 Outcome::Done
             }
         };
-        *applied = marker;
+        applied.marker = marker;
         Ok(outcome)
     }
 
     fn advance(&self, marker: ApplyMarker) -> Result<(), StateError> {
-        *self.applied.lock() = marker;
+        self.applied.lock().marker = marker;
         Ok(())
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.db.damage()
+    }
+
+    fn report_damage(&self, what: &str) {
+        self.db.report_damage(what);
+    }
+
+    fn background_errors(&self) -> u64 {
+        self.db.background_errors()
+    }
+
+    fn save_space(&self, save: bool) {
+        self.db.save_space(save);
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -134,8 +168,8 @@ impl GroupState for MetaState {
     fn install(&self, received: &Path, index: u64) -> Result<ApplyMarker, StateError> {
         let mut applied = self.applied.lock();
         let marker = self.db.install(received, index)?;
-        self.catalog.store(read_catalog(&self.db)?);
-        applied.clone_from(&marker);
+        *applied = Applied { catalog: read_catalog(&self.db)?, marker: marker.clone() };
+        self.published.publish(&applied.catalog);
         Ok(marker)
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn tuning() -> Tuning {
         heartbeat: Duration::from_millis(150),
         election_min: Duration::from_millis(800),
         election_max: Duration::from_millis(1_600),
-        logs_kept: 10,
+        log_kept_bytes: 0,
         balance_interval: Duration::from_secs(3_600),
         ..Tuning::default()
     }
@@ -143,6 +143,11 @@ impl Cluster {
         let running = self.nodes[place].running.take().unwrap();
         running.runtime.block_on(running.host.shutdown());
         running.end();
+    }
+
+    /// Where a node keeps the state of a group.
+    pub(crate) fn state_dir(&self, place: usize, group: GroupId) -> PathBuf {
+        self.nodes[place].dir.join(format!("groups/g{group}/state"))
     }
 
     /// The disk under a node's log.

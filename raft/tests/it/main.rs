@@ -6,5 +6,6 @@ mod barriers;
 mod cluster;
 mod failover;
 mod groups;
+mod rebuild;
 mod snapshots;
 mod strangers;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use model::GroupId;
 
 use super::error::LogError;
+use super::sizes::Sizes;
 
 /// Purged entries that are awaited before a range is deleted: many small range deletions slow every later read.
 const PURGE_BATCH: u64 = 1000;
@@ -25,6 +26,8 @@ pub(super) struct Stored {
     pub(super) first: Option<u64>,
     /// The last entry on disk.
     pub(super) last: Option<(u64, Bytes)>,
+    /// Bytes of the entries on disk.
+    pub(super) sizes: Sizes,
 }
 
 /// One group's log as its callers see it.
@@ -43,6 +46,7 @@ pub(super) struct GroupLog {
     /// Raised by each truncation, so that the completion of an older append says nothing about its successor.
     epoch: u64,
     tail: Tail,
+    pub(super) sizes: Sizes,
 }
 
 /// The newest entries, up to the end of the log without a gap.
@@ -81,7 +85,11 @@ impl GroupLog {
             durable_below: end,
             epoch: 0,
             tail: Tail { start: end, entries: VecDeque::new(), bytes: 0, bytes_max: cache_bytes },
+            sizes: stored.sizes,
         };
+        if let Some(next) = purged_next {
+            log.sizes.purge(next);
+        }
         if let Some((index, entry)) = last {
             log.tail.start = index;
             log.tail.push(entry);
@@ -115,7 +123,8 @@ impl GroupLog {
         if self.bounds.is_none() {
             self.restart_at(*first);
         }
-        for (_, entry) in entries {
+        for (index, entry) in entries {
+            self.sizes.push(*index, entry.len());
             self.tail.push(entry.clone());
         }
         let end = next + entries.len() as u64;
@@ -134,6 +143,7 @@ impl GroupLog {
         self.epoch += 1;
         self.durable_below = self.durable_below.min(end);
         self.tail.truncate(end);
+        self.sizes.truncate(end);
         let pristine = end == bounds.start && self.purged.is_none();
         self.bounds = (!pristine).then_some(bounds.start..end);
         end..bounds.end
@@ -151,6 +161,7 @@ impl GroupLog {
         match self.bounds.clone() {
             Some(bounds) if first < bounds.end => {
                 self.bounds = Some(first..bounds.end);
+                self.sizes.purge(first);
                 self.tail.purge(first);
                 if first - self.deleted_below < PURGE_BATCH {
                     return 0..0;
@@ -194,6 +205,7 @@ impl GroupLog {
         self.bounds = Some(next..next);
         self.deleted_below = next;
         self.durable_below = next;
+        self.sizes = Sizes::default();
         self.tail = Tail { start: next, entries: VecDeque::new(), bytes: 0, ..self.tail };
     }
 

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::GroupId;
-use rocksdb::{DB, DBRawIterator, ErrorKind, WriteOptions};
+use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, WriteOptions};
 
 use super::cache::Stored;
 use super::error::LogError;
 use super::keys::{self, KeyKind};
 use super::options::rocksdb_options;
+use super::sizes::Sizes;
 use super::wal;
 
 /// Opens or creates the log's RocksDB in `dir`.
@@ -44,7 +45,7 @@ pub(super) fn stored(dir: &Path, db: &DB) -> Result<HashMap<GroupId, Stored>, Lo
         }
         status(dir, &records)?;
     }
-    load_bounds(dir, db, &mut groups)?;
+    load_entries(dir, db, &mut groups)?;
     Ok(groups)
 }
 
@@ -79,23 +80,49 @@ fn check_format(dir: &Path, db: &DB) -> Result<(), LogError> {
     }
 }
 
-/// Finds the first and last entry of every group. Seeks from group to group, so it costs little however long the logs.
-fn load_bounds(dir: &Path, db: &DB, groups: &mut HashMap<GroupId, Stored>) -> Result<(), LogError> {
-    let mut entries = db.raw_iterator();
+/// Reads all entries: the first and last of every group, and how many bytes they are. Damage in the middle of the log is
+/// found now, and not when a follower asks for that entry one day. The log is as long as its budget, so that takes
+/// less than a second.
+fn load_entries(dir: &Path, db: &DB, groups: &mut HashMap<GroupId, Stored>) -> Result<(), LogError> {
+    let mut options = ReadOptions::default();
+    options.fill_cache(false);
+    options.set_readahead_size(1 << 20);
+    let mut entries = db.raw_iterator_opt(options);
     entries.seek(keys::entry(GroupId(0), 0));
-    while let Some((group, first)) = entries.key().and_then(keys::parse_entry) {
+    let mut before: Option<(GroupId, u64)> = None;
+    let mut last = HashMap::new();
+    while let Some((group, index)) = entries.key().and_then(keys::parse_entry) {
+        let value = entries.value().unwrap_or_default();
         let stored = groups.entry(group).or_default();
-        stored.first = Some(first);
-        entries.seek_for_prev(keys::entry(group, u64::MAX));
-        let last = entries.key().and_then(keys::parse_entry).filter(|(found, _)| *found == group);
-        let Some((_, last)) = last else { break };
-        if stored.purged.as_ref().is_some_and(|(purged, _)| first > purged.saturating_add(1)) {
-            return Err(damaged(dir, &format!("entries before {first} of group {group} are missing")));
+        let goes_on = before.is_some_and(|(same, last)| same == group && last + 1 == index);
+        let purged = stored.purged.as_ref().map(|(purged, _)| *purged);
+        if !goes_on {
+            if stored.first.is_some() && purged.is_none_or(|purged| index > purged.saturating_add(1)) {
+                return Err(damaged(dir, &format!("entries before {index} of group {group} are missing")));
+            }
+            // What lies before a gap below the purged index is purged as well.
+            stored.sizes = Sizes::default();
+            stored.first.get_or_insert(index);
         }
-        stored.last = Some((last, Bytes::copy_from_slice(entries.value().unwrap_or_default())));
+        stored.sizes.push(index, value.len());
+        last.insert(group, index);
+        before = Some((group, index));
         entries.next();
     }
-    status(dir, &entries)
+    status(dir, &entries)?;
+    for (group, index) in last {
+        let value =
+            db.get(keys::entry(group, index)).map_err(|error| engine(dir, error))?.unwrap_or_default();
+        groups.entry(group).or_default().last = Some((index, Bytes::from(value)));
+    }
+    for (group, stored) in groups {
+        if let (Some(first), Some((purged, _))) = (stored.first, &stored.purged)
+            && first > purged.saturating_add(1)
+        {
+            return Err(damaged(dir, &format!("entries before {first} of group {group} are missing")));
+        }
+    }
+    Ok(())
 }
 
 fn set(stored: &mut Stored, kind: KeyKind, value: &[u8]) -> Option<()> {

@@ -41,6 +41,7 @@ pub(super) fn rocksdb_options() -> Options {
     options.set_max_write_buffer_number(4);
     options.set_min_write_buffer_number_to_merge(2);
     options.set_max_total_wal_size(512 << 20);
+    options.set_manifest_preallocation_size(64 << 10);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(5);

@@ -19,6 +19,8 @@ pub struct LogStats {
     pub entries: u64,
     /// Bytes of the entries appended.
     pub entry_bytes: u64,
+    /// Bytes given to the write-ahead file: entries with their keys, votes, markers.
+    pub written_bytes: u64,
     /// Rounds by number of operations: class `i` counts rounds of at most 2^i that are in no smaller class.
     pub round_ops: [u64; ROUND_CLASSES],
     /// Time spent in synced writes, in nanoseconds.
@@ -41,6 +43,7 @@ pub(super) struct Counters {
     ops: AtomicU64,
     entries: AtomicU64,
     entry_bytes: AtomicU64,
+    written_bytes: AtomicU64,
     round_ops: [AtomicU64; ROUND_CLASSES],
     sync_ns: AtomicU64,
     sync_ns_max: AtomicU64,
@@ -48,8 +51,9 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn observe_round(&self, ops: usize) {
+    pub(super) fn observe_round(&self, ops: usize, bytes: usize) {
         add(&self.rounds, 1);
+        add(&self.written_bytes, bytes as u64);
         add(&self.ops, ops as u64);
         let class = ops.next_power_of_two().trailing_zeros() as usize;
         add(&self.round_ops[class.min(ROUND_CLASSES - 1)], 1);
@@ -80,6 +84,7 @@ impl Counters {
             ops: get(&self.ops),
             entries: get(&self.entries),
             entry_bytes: get(&self.entry_bytes),
+            written_bytes: get(&self.written_bytes),
             round_ops: std::array::from_fn(|class| get(&self.round_ops[class])),
             sync_ns: get(&self.sync_ns),
             sync_ns_max: get(&self.sync_ns_max),
@@ -102,7 +107,7 @@ mod tests {
     fn rounds_are_classed_by_powers_of_two() {
         let counters = Counters::default();
         for ops in [1, 2, 3, 4, 5, 256, 1000] {
-            counters.observe_round(ops);
+            counters.observe_round(ops, 10);
         }
         let stats = counters.snapshot(0, false);
         assert_eq!(stats.round_ops, [1, 1, 2, 1, 0, 0, 0, 0, 2]);

@@ -127,6 +127,7 @@ impl Writer {
         for queued in round {
             encode(&mut batch, queued.group, &queued.op);
         }
+        let bytes = batch.size_in_bytes();
         let mut options = WriteOptions::default();
         if round.iter().any(|queued| queued.op.is_synced()) {
             self.faults.before_sync()?;
@@ -137,7 +138,7 @@ impl Writer {
         } else {
             self.db.write_opt(batch, &options).map_err(rocksdb::Error::into_string)?;
         }
-        self.counters.observe_round(round.len());
+        self.counters.observe_round(round.len(), bytes);
         for queued in round {
             match &queued.op {
                 Op::Append { entries, .. } => self.counters.observe_entries(entries.len(), queued.op.bytes()),

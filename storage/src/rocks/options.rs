@@ -22,6 +22,8 @@ pub(super) fn database(shared: &Shared) -> Options {
     options.set_max_open_files(512);
     options.set_skip_stats_update_on_db_open(true);
     options.set_max_manifest_file_size(16 << 20);
+    // The default takes 4 MiB of disk for each group, of which next to nothing is ever written.
+    options.set_manifest_preallocation_size(64 << 10);
     options.set_keep_log_file_num(2);
     options.set_log_level(LogLevel::Warn);
     options.set_stats_dump_period_sec(0);

@@ -77,7 +77,7 @@ impl ChecksumJob {
         // The iterator keeps seeing what is on disk now; flushes and drops may go on.
         let chunks = rocks.range(Table::Chunk, &from, &to)?;
         drop(turn);
-        let points = sum_points(&inner, &frozen, chunks)?;
+        let points = sum_points(&inner, &frozen, chunks).inspect_err(|error| inner.note(error))?;
         Ok(Checksum { index: frozen.marker.index, value: points.wrapping_add(frozen.tables_sum) })
     }
 }

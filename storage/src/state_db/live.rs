@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 const LIVE: &str = "LIVE";
 const PREFIX: &str = "db-";
+/// Of directories that were found damaged and replaced.
+const DAMAGED: &str = "damaged-";
 
 /// The directory to open: the one that LIVE names, or the first one of a new group.
 pub(super) fn find(dir: &Path) -> Result<PathBuf, StorageError> {
@@ -34,7 +36,7 @@ pub(super) fn adopt(dir: &Path, path: &Path, has_state: bool) -> Result<(), Stor
         }
         switch(dir, path)?;
     }
-    for (_, other) in directories(dir)? {
+    for (_, other) in directories(dir, PREFIX)? {
         if other != path {
             fs::remove_dir_all(&other).map_err(StorageError::io(&other))?;
         }
@@ -49,7 +51,7 @@ pub(super) fn move_in(dir: &Path, received: &Path) -> Result<PathBuf, StorageErr
         sync(&path)?;
     }
     sync(received)?;
-    let last = directories(dir)?.into_iter().map(|(number, _)| number).max().unwrap_or(0);
+    let last = directories(dir, PREFIX)?.into_iter().map(|(number, _)| number).max().unwrap_or(0);
     let target = numbered(dir, last.saturating_add(1));
     fs::rename(received, &target).map_err(StorageError::io(received))?;
     sync(dir)?;
@@ -70,6 +72,34 @@ pub(super) fn switch(dir: &Path, path: &Path) -> Result<(), StorageError> {
     sync_parent(dir)
 }
 
+/// Makes a new, empty directory the live one, and renames the others to what [`find`] and [`adopt`] leave alone.
+pub(super) fn set_aside(dir: &Path) -> Result<(), StorageError> {
+    let old = directories(dir, PREFIX)?;
+    let last = old.iter().map(|(number, _)| *number).max().unwrap_or(0);
+    let fresh = numbered(dir, last.saturating_add(1));
+    fs::create_dir(&fresh).map_err(StorageError::io(&fresh))?;
+    // From here on a crash leaves the empty state: whoever opens it sees that it is behind its log.
+    switch(dir, &fresh)?;
+    for (number, path) in old {
+        if !has_tables(&path)? {
+            // The empty one of an attempt before this: nothing to look at.
+            fs::remove_dir_all(&path).map_err(StorageError::io(&path))?;
+            continue;
+        }
+        for (_, earlier) in directories(dir, DAMAGED)? {
+            fs::remove_dir_all(&earlier).map_err(StorageError::io(&earlier))?;
+        }
+        let aside = dir.join(format!("{DAMAGED}{number:06}"));
+        fs::rename(&path, &aside).map_err(StorageError::io(&path))?;
+    }
+    sync(dir)
+}
+
+fn has_tables(path: &Path) -> Result<bool, StorageError> {
+    let mut entries = fs::read_dir(path).map_err(StorageError::io(path))?.filter_map(Result::ok);
+    Ok(entries.any(|entry| entry.path().extension().is_some_and(|extension| extension == "sst")))
+}
+
 /// Makes the entry of `path` in its parent durable.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StorageError> {
     match path.parent() {
@@ -88,14 +118,20 @@ fn numbered(dir: &Path, number: u64) -> PathBuf {
 }
 
 fn number_of(name: &str) -> Option<u64> {
-    name.strip_prefix(PREFIX)?.parse().ok()
+    number_after(PREFIX, name)
 }
 
-fn directories(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {
+fn number_after(prefix: &str, name: &str) -> Option<u64> {
+    name.strip_prefix(prefix)?.parse().ok()
+}
+
+/// The directories of this prefix, with their numbers.
+fn directories(dir: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>, StorageError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(StorageError::io(dir))? {
         let path = entry.map_err(StorageError::io(dir))?.path();
-        if let Some(number) = path.file_name().and_then(|n| n.to_str()).and_then(number_of) {
+        if let Some(number) = path.file_name().and_then(|n| n.to_str()).and_then(|n| number_after(prefix, n))
+        {
             found.push((number, path));
         }
     }

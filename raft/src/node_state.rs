@@ -1,0 +1,37 @@
+//! What a node tells the others of itself, beside its groups: whether it has room for new data.
+
+use proto::peer as wire;
+
+/// The disk of a node, and whether it takes new data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeState {
+    /// Bytes free on the file system of the data directory; 0 if not known.
+    pub disk_free: u64,
+    /// Its size in bytes.
+    pub disk_total: u64,
+    /// `ample`, `low`, `saving` or `full`; empty if not known.
+    pub disk_level: String,
+    /// Why the node takes no new data because of its own disk; `None` while it does.
+    pub refusal: Option<String>,
+}
+
+impl NodeState {
+    pub(crate) fn into_wire(self, groups: Vec<wire::GroupStatus>) -> wire::StatusReply {
+        wire::StatusReply {
+            groups,
+            refusal: self.refusal.unwrap_or_default(),
+            disk_free: self.disk_free,
+            disk_total: self.disk_total,
+            disk_level: self.disk_level,
+        }
+    }
+
+    pub(crate) fn from_wire(reply: wire::StatusReply) -> Self {
+        Self {
+            disk_free: reply.disk_free,
+            disk_total: reply.disk_total,
+            disk_level: reply.disk_level,
+            refusal: Some(reply.refusal).filter(|reason| !reason.is_empty()),
+        }
+    }
+}
