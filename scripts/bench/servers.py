@@ -88,9 +88,12 @@ class Server:
             time.sleep(0.1)
         raise SystemExit(f"{self.name} did not come up")
 
+    # More than a million series are written to one database here.
+    environment = {"STEADFAST_WRITE_MAX_SERIES_PER_DATABASE": "0"}
+
     def spawn(self, *command):
         log = open(self.directory / "log", "ab")
-        return subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
+        return subprocess.Popen([str(c) for c in command], stdout=log, stderr=log, env=os.environ | self.environment)
 
     def stop(self):
         if self.process.poll() is None:
