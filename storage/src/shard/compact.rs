@@ -174,7 +174,7 @@ impl Pass {
             iter.seek(&self.next);
             let Some((key, _)) = iter.next()? else { return Ok(true) };
             let column = ChunkKey::parse(key).ok_or(StorageError::damaged("chunk key"))?;
-            let written = self.column(&mut iter, (column.series, column.field), batch)?;
+            let written = self.column(rocks, &mut iter, (column.series, column.field), batch)?;
             *done += written;
             cost += written + COLUMN_POINTS;
             let (series, field) = match column.field.0.checked_add(1) {
@@ -189,6 +189,7 @@ impl Pass {
     /// Compacts the days of one column; answers how many points it wrote.
     fn column(
         &self,
+        rocks: &Rocks,
         iter: &mut RangeIter<'_>,
         column: (SeriesId, FieldId),
         batch: &mut Batch<'_>,
@@ -204,20 +205,25 @@ impl Pass {
                 break;
             }
             if let Some(over) = day.take_if(|day| day.number != number) {
-                written += self.write(&over, column, batch);
+                written += self.write(rocks, &over, column, batch);
             }
             day.get_or_insert_with(|| Day::new(number)).add(key, value);
         }
-        Ok(written + day.map_or(0, |day| self.write(&day, column, batch)))
+        Ok(written + day.map_or(0, |day| self.write(rocks, &day, column, batch)))
+    }
+
+    /// The replica is to be rebuilt; until then the chunk stays where it is.
+    fn found(&self, rocks: &Rocks, damage: &Damage, column: (SeriesId, FieldId)) {
+        rocks.report_damage(&format!("damaged chunk of {column:?} in {:?}: {damage}", self.partition));
     }
 
     /// Puts a day under one key, if that is worth it; answers how many points it has.
-    fn write(&self, day: &Day, column: (SeriesId, FieldId), batch: &mut Batch<'_>) -> u64 {
+    fn write(&self, rocks: &Rocks, day: &Day, column: (SeriesId, FieldId), batch: &mut Batch<'_>) -> u64 {
         match day.is_worth_it() {
             Ok(true) => {}
             Ok(false) => return 0,
             Err(damage) => {
-                tracing::error!(%damage, ?column, partition = ?self.partition, "damaged chunk");
+                self.found(rocks, &damage, column);
                 return 0;
             }
         }
@@ -225,7 +231,7 @@ impl Pass {
         let rows = match blocks::fold_all(values.map(Vec::as_slice)) {
             Ok(rows) => rows,
             Err(damage) => {
-                tracing::error!(%damage, ?column, partition = ?self.partition, "damaged chunk");
+                self.found(rocks, &damage, column);
                 return 0;
             }
         };

@@ -80,8 +80,10 @@ fn emptied(inner: &Inner, partition: PartitionKey, columns: Columns) -> Result<C
                     of_field.insert(id);
                 }
                 Ok(false) => {}
-                // Reads will be told as well; the other replicas are not kept from deleting.
-                Err(error @ model::scan::ScanError::Damaged { .. }) => tracing::error!(%error, "delete"),
+                // The other replicas know which columns are empty now and this one does not: it must be rebuilt.
+                Err(error @ model::scan::ScanError::Damaged { .. }) => {
+                    inner.db.report_damage(&error.to_string());
+                }
                 Err(model::scan::ScanError::Io(_) | model::scan::ScanError::Replaced) => {
                     return Err(StorageError::damaged("chunk: it cannot be read"));
                 }
