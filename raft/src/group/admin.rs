@@ -17,6 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// Pause between two looks at something that takes time.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long replicas are first given to come to a checksum command; doubled each time.
+const CHECKSUM_PATIENCE: Duration = Duration::from_secs(4);
+
 /// What one replica has at the index of a checksum command.
 #[derive(Debug, Clone)]
 pub struct ReplicaChecksum {
@@ -147,18 +150,35 @@ impl Group {
         }
     }
 
-    /// Makes all replicas compute their checksum at one log index, and collects them.
+    /// Makes all replicas compute their checksum at one log index, and collects them. A replica that gets a snapshot in
+    /// place of the command computes nothing, so a command that some replica leaves unanswered is given again.
     ///
     /// # Errors
     ///
     /// [`SubmitError`] when the group did not take the command. A replica that did not answer before the deadline has
     /// its reason in the list.
     pub async fn checksums(&self, deadline: Instant) -> Result<Vec<ReplicaChecksum>, SubmitError> {
+        let mut patience = CHECKSUM_PATIENCE;
+        loop {
+            let until = deadline.min(Instant::now() + patience);
+            let collected = self.checksums_at_one_index(deadline, until).await?;
+            if until == deadline || collected.iter().all(|replica| replica.checksum.is_ok()) {
+                return Ok(collected);
+            }
+            patience *= 2;
+        }
+    }
+
+    async fn checksums_at_one_index(
+        &self,
+        deadline: Instant,
+        until: Instant,
+    ) -> Result<Vec<ReplicaChecksum>, SubmitError> {
         let token = rand::random();
         self.submit(command::checksum(token), deadline).await?;
         let members = self.members();
         Ok(join_all(members.into_iter().map(|(node, address)| async move {
-            ReplicaChecksum { node, checksum: self.checksum_of(node, &address, token, deadline).await }
+            ReplicaChecksum { node, checksum: self.checksum_of(node, &address, token, until).await }
         }))
         .await)
     }

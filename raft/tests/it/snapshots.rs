@@ -51,6 +51,35 @@ fn a_node_behind_the_log_gets_a_snapshot() {
 }
 
 #[test]
+fn a_replica_that_got_a_snapshot_in_place_of_a_checksum_command_is_asked_again() {
+    let mut cluster = Cluster::start(1, tuning());
+    cluster.write(0, -1, -1);
+    let away = (cluster.leader(DATA) + 1) % 3;
+    cluster.kill(away);
+    let asked = cluster.group(cluster.leader(DATA), DATA);
+    let before = asked.status().applied;
+    let answer = cluster.client.spawn({
+        let asked = asked.clone();
+        async move { asked.checksums(crate::cluster::in_seconds(40)).await }
+    });
+    eventually("the command at both others", || {
+        let of = |place: usize| cluster.group(place, DATA).status().applied;
+        cluster.running().into_iter().all(|place| of(place) > before).then_some(())
+    });
+    for place in cluster.running() {
+        let group = cluster.group(place, DATA);
+        cluster.client.block_on(group.flush_and_snapshot(Duration::from_secs(20))).unwrap();
+        eventually("purged log", || group.status().purged.filter(|purged| Some(*purged) > before));
+    }
+    cluster.start_node(away);
+    let checksums = cluster.client.block_on(answer).unwrap().unwrap();
+    assert!(cluster.group(away, DATA).counters().snapshots_received > 0);
+    assert_eq!(checksums.len(), 3);
+    let first = checksums[0].checksum.clone().unwrap();
+    checksums.iter().for_each(|replica| assert_eq!(replica.checksum.clone().unwrap(), first));
+}
+
+#[test]
 fn a_group_flushes_by_itself_after_enough_bytes() {
     let small = Tuning { snapshot_bytes: 2_000, ..tuning() };
     let cluster = Cluster::start(1, small);
