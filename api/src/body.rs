@@ -1,9 +1,11 @@
-//! Request bodies: read within a byte limit, a time limit and the budget of all bodies in flight; gzip is inflated.
+//! Request bodies: read within a byte limit, a time limit and the budget of all bodies in flight; gzip and snappy are
+//! inflated.
 //!
 //! A body is only handed on when it has arrived completely, so an upload that breaks off stores nothing.
 
 mod budget;
 mod gzip;
+mod snappy;
 
 pub(crate) use budget::{Budget, Reservation};
 
@@ -17,8 +19,8 @@ use std::time::Duration;
 
 /// Bytes reserved for a body whose length is not known.
 const FIRST_BYTES: usize = 64 << 10;
-/// Bytes from which a body is inflated on a blocking thread.
-const INFLATE_INLINE_BYTES: usize = 64 << 10;
+/// Bytes from which a body is worked on by a blocking thread.
+const WORK_INLINE_BYTES: usize = 64 << 10;
 /// What is read and thrown away of a body that was refused, so that the client gets to see why.
 const DRAIN_BYTES_MAX: usize = 32 << 20;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,17 +105,32 @@ pub(crate) async fn inflate(
     if headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding != "gzip") {
         return Ok(body);
     }
-    let inline = body.bytes.len() < INFLATE_INLINE_BYTES;
-    let inflate = move || {
+    let inflate = move |body: ReservedBody| {
         let mut reservation = body.reservation;
         let bytes = gzip::inflate(&body.bytes, inflated_bytes_max, &mut reservation)?;
         Ok(ReservedBody { bytes: Bytes::from(bytes), reservation })
     };
-    if inline {
-        return inflate();
+    off_thread(body, inflate).await
+}
+
+/// Inflates a body that is a snappy block.
+pub(crate) async fn inflate_snappy(
+    body: ReservedBody,
+    inflated_bytes_max: usize,
+) -> Result<ReservedBody, Failure> {
+    off_thread(body, move |body| snappy::inflate(body, inflated_bytes_max)).await
+}
+
+/// Works on a body: at once if it is small, else on a blocking thread.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    body: ReservedBody,
+    work: impl FnOnce(ReservedBody) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    if body.bytes.len() < WORK_INLINE_BYTES {
+        return work(body);
     }
-    let inflating = tokio::task::spawn_blocking(inflate).await;
-    inflating.unwrap_or_else(|_| Err(Failure::internal("inflating the request body failed")))
+    let working = tokio::task::spawn_blocking(move || work(body)).await;
+    working.unwrap_or_else(|_| Err(Failure::internal("reading the request body failed")))
 }
 
 /// Throws away what is left of a body, within limits. A client that is still sending may not look at the answer before

@@ -4,10 +4,10 @@
 //! ```text
 //! serve      TCP → hyper → a router; bounds connections, slow headers, idle and stalled clients; ends gracefully
 //! router     influx_router, admin_router: path + method → endpoint; common headers, CORS, request metrics
-//! influx/*   one endpoint each: ping, query, write, health
+//! influx/*   one endpoint each: ping, query, write, health, Prometheus remote write and read
 //! admin/*    probes, metrics, cluster, checksum
 //! params     URL, form and multipart parameters; bind parameters of a query
-//! body       request bodies: byte limits, the budget of all bodies in flight, gzip
+//! body       request bodies: byte limits, the budget of all bodies in flight, gzip, snappy
 //! encode/*   query results → JSON, CSV, MessagePack, as Go prints them; whole or in chunks
 //! error      every failure → status
 //! metrics    requests and latencies as Prometheus text

@@ -6,6 +6,7 @@ use crate::config::{ApiConfig, UNHEARD_QUERIES_MAX};
 use crate::coordinator::Coordinator;
 use crate::encode::Format;
 use crate::error::Failure;
+use crate::influx::write::Target;
 use crate::{HttpMetrics, headers, influx, params::Params};
 use axum::Router;
 use axum::body::Body;
@@ -46,6 +47,10 @@ pub fn admin_router(coordinator: Arc<dyn Coordinator>, metrics: Arc<HttpMetrics>
 pub(crate) enum Endpoint {
     Query,
     Write,
+    WriteV2,
+    Flux,
+    PromWrite,
+    PromRead,
     Ping,
     Health,
     Metrics,
@@ -55,13 +60,28 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// All, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Query, Self::Write, Self::Ping, Self::Health, Self::Metrics, Self::Admin, Self::Unknown];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Query,
+        Self::Write,
+        Self::WriteV2,
+        Self::Flux,
+        Self::PromWrite,
+        Self::PromRead,
+        Self::Ping,
+        Self::Health,
+        Self::Metrics,
+        Self::Admin,
+        Self::Unknown,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Query => "query",
             Self::Write => "write",
+            Self::WriteV2 => "api_v2_write",
+            Self::Flux => "api_v2_query",
+            Self::PromWrite => "prom_write",
+            Self::PromRead => "prom_read",
             Self::Ping => "ping",
             Self::Health => "health",
             Self::Metrics => "metrics",
@@ -74,6 +94,10 @@ impl Endpoint {
         match path {
             "/query" => Self::Query,
             "/write" => Self::Write,
+            "/api/v2/write" => Self::WriteV2,
+            "/api/v2/query" => Self::Flux,
+            "/api/v1/prom/write" => Self::PromWrite,
+            "/api/v1/prom/read" => Self::PromRead,
             "/ping" | "/status" => Self::Ping,
             "/health" => Self::Health,
             "/metrics" => Self::Metrics,
@@ -86,6 +110,7 @@ impl Endpoint {
         match self {
             Self::Query => "OPTIONS, GET, POST",
             Self::Write => "OPTIONS, POST",
+            Self::WriteV2 | Self::Flux | Self::PromWrite | Self::PromRead => "POST",
             Self::Ping => "GET, HEAD",
             Self::Health | Self::Metrics => "GET",
             Self::Admin | Self::Unknown => "",
@@ -122,8 +147,12 @@ async fn routed(api: Arc<Api>, endpoint: Endpoint, request: Request) -> Response
         let format = Format::from_accept(request_headers.get_all(ACCEPT).iter(), url.get("pretty") == "true");
         let answer = match endpoint {
             Endpoint::Query => influx::query::answer(api, request, url, format).await,
-            Endpoint::Write => influx::write::answer(api, request, url).await,
-            Endpoint::Ping => Ok(influx::ping::answer()),
+            Endpoint::Write => influx::write::answer(api, request, Ok(Target::v1(&url))).await,
+            Endpoint::WriteV2 => influx::write::answer(api, request, Target::v2(&url)).await,
+            Endpoint::Flux => Ok(influx::flux::answer()),
+            Endpoint::PromWrite => influx::prom::write(api, request, &url).await,
+            Endpoint::PromRead => influx::prom::read(api, request, &url).await,
+            Endpoint::Ping => Ok(influx::ping::answer(&url)),
             Endpoint::Health => Ok(influx::health::answer(&*api.coordinator)),
             Endpoint::Metrics => Ok(metrics_text(&*api.coordinator, &api.config.metrics)),
             Endpoint::Admin | Endpoint::Unknown => Ok(text(StatusCode::NOT_FOUND, "404 page not found\n")),

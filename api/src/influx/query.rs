@@ -5,6 +5,9 @@ mod freshness;
 mod statement;
 mod whole;
 
+pub(super) use freshness::Freshness;
+pub(super) use statement::Executor;
+
 use crate::body::{self, BodyLimits};
 use crate::config::{CHUNK_ROWS, FORM_BYTES_MAX};
 use crate::encode::{Epoch, Format};
@@ -19,7 +22,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use query::influxql::parse_query_with;
-use statement::Executor;
 use std::sync::Arc;
 
 /// How the answer is to be written.

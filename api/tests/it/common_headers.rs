@@ -15,6 +15,10 @@ async fn every_routed_answer_has_the_usual_headers() {
         ("OPTIONS", "/query"),
         ("GET", "/query"),
         ("POST", "/write"),
+        ("POST", "/api/v2/write"),
+        ("POST", "/api/v2/query"),
+        ("POST", "/api/v1/prom/write"),
+        ("POST", "/api/v1/prom/read"),
     ] {
         let answer = client.send(request(method, path, &given, "")).await;
         assert_eq!(answer.header("x-influxdb-version"), Some("1.6.7"));
@@ -31,7 +35,14 @@ async fn every_routed_answer_has_the_usual_headers() {
 #[tokio::test]
 async fn ping() {
     let client = Client::new();
-    for path in ["/ping", "/status", "/ping?verbose=true", "/ping?wait_for_leader=5s"] {
+    for path in [
+        "/ping",
+        "/status",
+        "/ping?verbose=false",
+        "/ping?verbose=0",
+        "/ping?verbose",
+        "/ping?wait_for_leader=5s",
+    ] {
         expect![[r"
             204
             content-type: application/json
@@ -39,12 +50,17 @@ async fn ping() {
         "]]
         .assert_eq(&client.get(path).await.render());
     }
+    for path in ["/ping?verbose=true", "/status?verbose=1"] {
+        let answer = client.get(path).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "{\"version\":\"1.6.7\"}"), "{path}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
 }
 
 #[tokio::test]
 async fn wrong_paths_and_methods() {
     let client = Client::new();
-    for path in ["/", "/nope", "/query/", "/ping/", "/api/v2/write"] {
+    for path in ["/", "/nope", "/query/", "/ping/", "/api/v2", "/api/v1/prom"] {
         let answer = client.get(path).await;
         expect![[r"
             404
@@ -62,11 +78,31 @@ async fn wrong_paths_and_methods() {
         ("PUT", "/query", "OPTIONS, GET, POST"),
         ("HEAD", "/query", "OPTIONS, GET, POST"),
         ("GET", "/write?db=k8s", "OPTIONS, POST"),
+        ("GET", "/api/v2/write", "POST"),
+        ("OPTIONS", "/api/v2/write", "POST"),
+        ("GET", "/api/v2/query", "POST"),
+        ("GET", "/api/v1/prom/write?db=k8s", "POST"),
+        ("HEAD", "/api/v1/prom/read?db=k8s", "POST"),
+        ("POST", "/health", "GET"),
+        ("DELETE", "/metrics", "GET"),
     ] {
         let answer = client.send(request(method, path, &[], "")).await;
         assert_eq!(answer.status, code(StatusCode::METHOD_NOT_ALLOWED));
         assert_eq!((answer.header("allow"), answer.text().is_empty()), (Some(allow), method == "HEAD"));
     }
+}
+
+#[tokio::test]
+async fn flux_is_off() {
+    let client = Client::new();
+    expect![[r"
+        403
+        content-type: text/plain; charset=utf-8
+        x-content-type-options: nosniff
+
+        Flux query service disabled. Verify flux-enabled=true in the [http] section of the InfluxDB config.
+    "]]
+    .assert_eq(&client.send(request("POST", "/api/v2/query?org=x", &[], "buckets()")).await.render());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod admin;
 mod chunks;
 mod common_headers;
+mod prom;
 mod query;
 mod serving;
 mod stub;

@@ -91,6 +91,30 @@ impl Stub {
                 let names = ["k8s", "a<b"].map(|name| vec![Cell::String(Arc::from(name))]);
                 vec![series("databases", &[], &["name"], names.to_vec())]
             }
+            "SHOW MEASUREMENTS" => {
+                let names = ["go_gc", "lost", "up"].map(|name| vec![Cell::String(Arc::from(name))]);
+                vec![series("measurements", &[], &["name"], names.to_vec())]
+            }
+            _ if text.contains("FROM go_gc, up WHERE ") => {
+                let columns = ["time", "value"];
+                let text = vec![vec![Cell::Time(1), Cell::String(Arc::from("no sample"))]];
+                let go = [("__name__", "go_gc"), ("empty", ""), ("job", "p")];
+                vec![
+                    series("up", &[("__name__", "up"), ("a", "1"), ("job", "q")], &columns, rows(2)),
+                    series("up", &[("__name__", "up"), ("a", ""), ("job", "q")], &columns, rows(1)),
+                    series("go_gc", &go, &columns, rows(1)),
+                    series("go_gc", &[("_field", "x"), ("job", "text")], &columns, text),
+                ]
+            }
+            _ if text.starts_with("SELECT value::field FROM lost ") => {
+                return Err(ExecuteError::Unavailable("group 3 has no quorum".to_owned()));
+            }
+            _ if text.starts_with("SELECT value::field FROM huge ") => {
+                return Err(ExecuteError::LimitExceeded("too many series".to_owned()));
+            }
+            _ if text.starts_with("SELECT value::field FROM wrong ") => {
+                return Err(ExecuteError::Statement("retention policy not found: rp".to_owned()));
+            }
             "SHOW TAG VALUES WITH KEY = host" => {
                 let row = |tag: &str| vec![Cell::String(Arc::from("host")), Cell::String(Arc::from(tag))];
                 let columns = ["key", "value"];

@@ -66,6 +66,38 @@ async fn parameters() {
 }
 
 #[tokio::test]
+async fn v2_writes_name_a_bucket() {
+    let client = Client::new();
+    for (parameters, policy, precision_ns) in [
+        ("bucket=k8s", "", 1),
+        ("bucket=k8s/", "", 1),
+        ("bucket=k8s/rp&org=any&precision=ns", "rp", 1),
+        ("bucket=k8s%2Fr%2Fp&precision=us", "r/p", 1_000),
+        ("bucket=k8s&precision=ms&db=other&rp=other", "", 1_000_000),
+        ("bucket=k8s&precision=s&consistency=ALL", "", 1_000_000_000),
+    ] {
+        let answer = client.send(request("POST", &format!("/api/v2/write?{parameters}"), &[], "m v=1")).await;
+        assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{parameters}");
+        let write = client.stub.writes.lock().unwrap().remove(0);
+        assert_eq!((write.database.as_str(), write.policy.as_str()), ("k8s", policy), "{parameters}");
+        assert_eq!((write.precision_ns, &write.body[..]), (precision_ns, &b"m v=1"[..]), "{parameters}");
+    }
+    let no_slash = r#"bucket name \"\" is missing a slash; not in \"database/retention-policy\" format"#;
+    for (parameters, status, text) in [
+        ("", 404, no_slash),
+        ("org=x", 404, no_slash),
+        ("bucket=/rp", 404, r#"bucket name \"/rp\" is in db/rp form but has an empty database"#),
+        ("bucket=nope", 404, r#"database not found: \"nope\""#),
+        ("bucket=k8s&precision=m", 400, r#"invalid precision \"m\" (use ns, us, ms or s)"#),
+        ("bucket=k8s&precision=n", 400, r#"invalid precision \"n\" (use ns, us, ms or s)"#),
+    ] {
+        let answer = client.send(request("POST", &format!("/api/v2/write?{parameters}"), &[], "m v=1")).await;
+        assert_eq!((answer.status, answer.text()), (status, format!("{{\"error\":\"{text}\"}}\n")));
+        assert!(client.stub.writes.lock().unwrap().is_empty(), "{parameters}");
+    }
+}
+
+#[tokio::test]
 async fn database_is_checked_first() {
     check(
         "/write",

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 /// The worst over the statements of a request.
 #[derive(Debug, Default)]
-pub(super) struct Freshness {
+pub(crate) struct Freshness {
     stale: Option<Duration>,
     missing_groups: BTreeSet<u32>,
 }
 
 impl Freshness {
     /// Takes a statement's freshness into account, and says it in the statement's messages.
-    pub(super) fn observe(&mut self, response: &mut StatementResponse) {
+    pub(crate) fn observe(&mut self, response: &mut StatementResponse) {
         if let Some(stale) = response.stale {
             self.stale = Some(self.stale.map_or(stale, |before| before.max(stale)));
             let text =
@@ -31,7 +31,7 @@ impl Freshness {
         }
     }
 
-    pub(super) fn headers(&self, headers: &mut HeaderMap) {
+    pub(crate) fn headers(&self, headers: &mut HeaderMap) {
         if let Some(stale) = self.stale {
             headers.insert(STALE_MS, HeaderValue::from(stale.as_millis() as u64));
         }

@@ -13,17 +13,17 @@ pub(super) const NOT_EXECUTED: &str = "not executed";
 
 /// What the statements of a request have in common.
 #[derive(Debug, Clone)]
-pub(super) struct Executor {
-    pub(super) coordinator: Arc<dyn Coordinator>,
-    pub(super) database: String,
-    pub(super) policy: String,
-    pub(super) read_only: bool,
-    pub(super) chunk_rows: Option<usize>,
+pub(crate) struct Executor {
+    pub(crate) coordinator: Arc<dyn Coordinator>,
+    pub(crate) database: String,
+    pub(crate) policy: String,
+    pub(crate) read_only: bool,
+    pub(crate) chunk_rows: Option<usize>,
 }
 
 impl Executor {
     /// Runs a statement; its own error is inside the result, anything else fails the whole answer.
-    pub(super) async fn execute(
+    pub(crate) async fn execute(
         &self,
         statement: Statement,
     ) -> Result<Result<StatementResponse, String>, Failure> {
