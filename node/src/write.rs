@@ -41,7 +41,9 @@ impl NodeCoordinator {
         let deadline = Instant::now() + self.limits.write_timeout;
         let request = Arc::new(request);
         for _ in 0..REGISTRATIONS_MAX {
-            let catalog = self.catalog_with(&request.database, deadline).await;
+            let known = |database: &Database| database.policy_for_write(&request.policy).is_some();
+            let wanted = |catalog: &Catalog| catalog.database(&request.database).is_some_and(|d| known(d));
+            let catalog = self.catalog_where(wanted, deadline).await;
             let Some(database) = catalog.database(&request.database).cloned() else {
                 return Err(WriteError::DatabaseNotFound(request.database.clone()));
             };
@@ -57,8 +59,13 @@ impl NodeCoordinator {
     /// The local catalog, brought up to date first if it does not know the database: another node may just have
     /// created it.
     pub(crate) async fn catalog_with(&self, database: &str, deadline: Instant) -> Arc<Catalog> {
+        self.catalog_where(|catalog| catalog.database(database).is_some(), deadline).await
+    }
+
+    /// The local catalog, brought up to date first if it has not what is wanted.
+    async fn catalog_where(&self, wanted: impl Fn(&Catalog) -> bool, deadline: Instant) -> Arc<Catalog> {
         let catalog = self.host.catalog();
-        if catalog.database(database).is_some() {
+        if wanted(&catalog) {
             return catalog;
         }
         if let Some(meta) = self.host.group(GroupId::META)
