@@ -4,7 +4,8 @@
 #   scripts/install-deps.sh [--for build|demo|test|bench]
 #
 # build: a C++ compiler, make and libclang for RocksDB's bindings. demo: curl and python3 as well. test: also influxdb, the
-# judge of the answers. bench: also victoria-metrics. Works on a fresh Debian 12; elsewhere, install what it names and run it again.
+# judge of the answers, prometheus, and Python, Node.js and Go for the client libraries that the tests get from their
+# registries. bench: also victoria-metrics. Works on a fresh Debian 12; elsewhere, install what it names and run it again.
 set -euo pipefail
 
 purpose=build
@@ -39,6 +40,13 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
   [ -x /usr/bin/influxd ] || lacking+=(influxdb)
   has influx || lacking+=(influxdb-client)
 fi
+if [ "$purpose" = test ]; then
+  python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || lacking+=(python3-venv)
+  has node || lacking+=(nodejs)
+  has npm || lacking+=(npm)
+  has go || lacking+=(golang-go)
+  has prometheus || lacking+=(prometheus)
+fi
 if [ "$purpose" = bench ]; then
   has victoria-metrics || lacking+=(victoria-metrics)
 fi
@@ -60,7 +68,7 @@ if [ "${#lacking[@]}" -gt 0 ]; then
   "${as_root[@]}" apt-get update -q >&2
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${lacking[@]}" >&2
   # Tests and benchmarks start servers of their own. A package's service would take the ports of a local cluster.
-  for service in influxdb victoria-metrics; do
+  for service in influxdb victoria-metrics prometheus; do
     if [[ " ${lacking[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
       echo "stopping and disabling the service $service, which the package has just started" >&2
       "${as_root[@]}" systemctl disable --now "$service.service" >&2 || true

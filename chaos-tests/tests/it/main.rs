@@ -10,6 +10,8 @@ mod cardinality;
 #[cfg(test)]
 mod catch_up;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod corruption;
@@ -28,9 +30,16 @@ mod durability;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod leader_kills;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod recorded_writes;
+#[cfg(test)]
+mod request_sequences;
+#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod snapshot_crash;
