@@ -84,8 +84,8 @@ impl Lines {
             return Err(Failure::too_large());
         }
         if length > self.out.capacity() {
-            let capacity =
-                (2 * self.out.capacity()).clamp(length.max(STEP_BYTES), self.bytes_max.max(length));
+            let wanted = (2 * self.out.capacity()).max(STEP_BYTES);
+            let capacity = wanted.min(self.bytes_max).max(length);
             self.reservation.try_grow_to(self.held + self.out.capacity() + capacity)?;
             self.out.reserve_exact(capacity - self.out.len());
         }

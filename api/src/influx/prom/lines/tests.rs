@@ -54,6 +54,30 @@ async fn samples_become_lines() {
 }
 
 #[tokio::test]
+async fn a_limit_may_be_small_and_is_kept_to_the_byte() {
+    let message = || WriteRequest { timeseries: vec![series(&[("l", "x")], &[(1.0, 1)])] }.encode_to_vec();
+    let key_bytes = "prom_metric_not_specified,l=x".len();
+    assert!(lines_of(message(), key_bytes + VALUE_BYTES_MAX).await.is_ok());
+    let refused = lines_of(message(), key_bytes + VALUE_BYTES_MAX - 1).await;
+    assert_eq!(refused, Err("413 Request Entity Too Large".to_owned()));
+}
+
+#[tokio::test]
+async fn no_message_makes_it_panic() {
+    let samples = [(1.0, 1), (f64::MAX, i64::MIN), (f64::MIN_POSITIVE, i64::MAX)];
+    let timeseries = vec![series(&[("__name__", "m"), ("l", "é")], &samples), series(&[], &samples)];
+    let good = WriteRequest { timeseries }.encode_to_vec();
+    for place in 0..good.len() {
+        for byte in [0, 1, 7, 0x0a, 0x12, 0x7f, 0x80, 0xff] {
+            let mut message = good.clone();
+            message[place] = byte;
+            lines_of(message, 1 << 20).await.ok();
+        }
+        lines_of(good[..place].to_vec(), 1 << 20).await.ok();
+    }
+}
+
+#[tokio::test]
 async fn every_finite_value_and_any_label_reads_back() {
     let values = [0.1, -1.5e-7, f64::MAX, f64::MIN_POSITIVE, 5e-324, 123_456_789_012_345_680.0, 1.0 / 3.0];
     for (place, value) in values.into_iter().enumerate() {
