@@ -1,12 +1,17 @@
 //! The questions of dashboards and of Heapster's historical API while the node that leads most groups is killed every few
 //! seconds: each is answered, and as it was in calm. A client whose node is gone asks the next one; nothing else is an excuse.
+//! Beside them the sequences of Telegraf, Chronograf and Kapacitor, with their writes and their databases that come and go,
+//! are answered by the other nodes as by a real influxd.
+
+mod sequences;
 
 use crate::support::{ask, number_from_environment, turn};
 use chaos_tests::compare::differences;
 use chaos_tests::report::{Failures, say, shorten};
 use chaos_tests::workload::heapster::{END_S, fill};
 use chaos_tests::workload::queries::{at, rows};
-use chaos_tests::{Client, ClientError, Cluster, Response, Settings};
+use chaos_tests::{Client, ClientError, Cluster, Oracle, Response, Settings};
+use sequences::Sequences;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,16 +60,23 @@ fn answers_stay_the_same_while_leaders_are_killed() {
             std::thread::spawn(move || asker.run(&stop))
         })
         .collect();
+    let oracle = Oracle::start();
+    let mut sequences = Sequences::new(&oracle, &cluster);
+    let avoided = sequences.avoided();
+    let told = Arc::clone(&stop);
+    let teller = std::thread::spawn(move || sequences.run(&told));
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut kills = 0;
     while Instant::now() < end {
         let killed = cluster.busiest_leader();
+        avoided.avoid(Some(killed));
         cluster.kill(killed);
         kills += 1;
         std::thread::sleep(AWAY);
         cluster.restart(killed);
         // Two away of three are no minority.
         cluster.wait_caught_up();
+        avoided.avoid(None);
     }
     stop.store(true, Ordering::Relaxed);
     let mut failures = Failures::default();
@@ -80,6 +92,11 @@ fn answers_stay_the_same_while_leaders_are_killed() {
         assert!(asked.slowest < SLOWEST_MAX, "slowest answer {:?}", asked.slowest);
         asked.different.into_iter().for_each(|text| failures.add(text));
     }
+    let told = teller.join().expect("the sequences ended");
+    say(&format!("  sequences: {} answers, slowest {:.1} s", told.answers, told.slowest.as_secs_f64()));
+    assert!(told.answers > 50, "only {} answers to sequences", told.answers);
+    assert!(told.slowest < SLOWEST_MAX, "slowest answer {:?}", told.slowest);
+    told.failures.texts().iter().for_each(|text| failures.add(text.clone()));
     say(&format!("  {kills} kills, {} differences", failures.count()));
     failures.assert_none("while leaders were killed");
 }
@@ -88,13 +105,16 @@ fn questions(client: &mut Client) -> Vec<Question> {
     let historical = rows(HISTORICAL).filter_map(|row| Some((*row.first()?, "", *row.get(1)?)));
     let grafana = rows(GRAFANA).filter_map(|row| Some((*row.first()?, *row.get(1)?, *row.get(3)?)));
     let all = grafana.chain(historical.filter(|(database, ..)| *database == "k8s"));
-    all.map(|(database, epoch, query)| {
-        let q = at(query, END_S * 1_000);
-        let answer = ask(client, database, epoch, &q).unwrap_or_else(|error| panic!("{q}: {error}"));
-        let calm = (answer.status, answer.json());
-        Question { database, epoch, q, calm }
-    })
-    .collect()
+    // Databases come and go with the sequences.
+    let asked = all.filter(|(_, _, query)| !query.eq_ignore_ascii_case("SHOW DATABASES"));
+    asked
+        .map(|(database, epoch, query)| {
+            let q = at(query, END_S * 1_000);
+            let answer = ask(client, database, epoch, &q).unwrap_or_else(|error| panic!("{q}: {error}"));
+            let calm = (answer.status, answer.json());
+            Question { database, epoch, q, calm }
+        })
+        .collect()
 }
 
 /// What a client saw.

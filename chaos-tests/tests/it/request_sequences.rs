@@ -33,9 +33,9 @@ const HEADERS: [&str; 11] = [
 
 /// One request.
 #[derive(Debug, Clone, Default)]
-struct Step {
+pub(crate) struct Step {
     method: &'static str,
-    target: String,
+    pub(crate) target: String,
     /// What influxd is sent in its place, where 1.6 lacks the endpoint.
     at_influxd: Option<String>,
     headers: Vec<(&'static str, &'static str)>,
@@ -80,6 +80,16 @@ impl Step {
         self
     }
 
+    /// Asks a node.
+    pub(crate) fn ask(&self, node: &mut Client) -> Result<Response, ClientError> {
+        self.send(node, &self.target)
+    }
+
+    /// Asks influxd.
+    pub(crate) fn ask_influxd(&self, influxd: &mut Client) -> Result<Response, ClientError> {
+        self.send(influxd, self.at_influxd.as_ref().unwrap_or(&self.target))
+    }
+
     fn send(&self, client: &mut Client, target: &str) -> Result<Response, ClientError> {
         let body = self.body.as_deref().or((self.method == "POST").then_some(&b""[..]));
         client.send(&Request { method: self.method, target, headers: &self.headers, body })
@@ -93,6 +103,21 @@ fn newest_minute() -> i64 {
     now - now % 60 - 60
 }
 
+/// What each client sends, in its order. They build upon each other and start without databases.
+pub(crate) fn sequences() -> Vec<(&'static str, Vec<Step>)> {
+    let end_s = newest_minute();
+    vec![
+        ("Telegraf", telegraf::steps(end_s)),
+        ("Chronograf", chronograf::steps(end_s)),
+        ("Kapacitor", kapacitor::steps(end_s)),
+    ]
+}
+
+/// What removes all that the sequences leave behind.
+pub(crate) fn removal() -> Step {
+    Step::post("/query", &[("q", "DROP DATABASE telegraf; DROP DATABASE chronograf; DROP DATABASE alerts")])
+}
+
 #[test]
 fn telegraf_chronograf_and_kapacitor_are_answered_as_by_influxdb() {
     let _turn = turn("request_sequences: Telegraf, Chronograf, Kapacitor");
@@ -100,19 +125,14 @@ fn telegraf_chronograf_and_kapacitor_are_answered_as_by_influxdb() {
     let mut influxd = oracle.client();
     let mut nodes: Vec<Client> = (0..cluster.size()).map(|node| cluster.client(node)).collect();
     let mut failures = Failures::default();
-    let end_s = newest_minute();
-    let clients = [
-        ("Telegraf", telegraf::steps(end_s)),
-        ("Chronograf", chronograf::steps(end_s)),
-        ("Kapacitor", kapacitor::steps(end_s)),
-        ("any path and parameter", surface::steps()),
-    ];
+    let mut clients = sequences();
+    clients.push(("any path and parameter", surface::steps()));
     for (client, steps) in clients {
         let mut with_rows = 0;
         for (number, step) in steps.iter().enumerate() {
             let node = number % nodes.len();
-            let want = step.send(&mut influxd, step.at_influxd.as_ref().unwrap_or(&step.target));
-            let got = step.send(&mut nodes[node], &step.target);
+            let want = step.ask_influxd(&mut influxd);
+            let got = step.ask(&mut nodes[node]);
             with_rows += usize::from(want.as_ref().is_ok_and(|answer| answer.text().contains("\"values\"")));
             let place = format!("{client}, step {number}, node {node}: {}", shorten(&step.target));
             compare(&place, step, want, got, &mut failures);
@@ -123,7 +143,8 @@ fn telegraf_chronograf_and_kapacitor_are_answered_as_by_influxdb() {
     failures.assert_none("request sequences");
 }
 
-fn compare(
+/// Notes how a node's answer to a step differs from influxd's.
+pub(crate) fn compare(
     place: &str,
     step: &Step,
     mut want: Result<Response, ClientError>,
