@@ -48,6 +48,7 @@ pub struct Cluster {
 struct Node {
     http: String,
     admin: String,
+    peer: String,
     config: PathBuf,
     process: Option<Process>,
 }
@@ -71,7 +72,8 @@ impl Cluster {
             let text = config::render(own, &addresses, &data, &settings.config);
             let written = std::fs::create_dir_all(&data).and_then(|()| std::fs::write(&path, text));
             assert!(written.is_ok(), "cannot write {}", path.display());
-            Node { http: own.http.clone(), admin: own.admin.clone(), config: path, process: None }
+            let config::Addresses { http, admin, peer, .. } = own.clone();
+            Node { http, admin, peer, config: path, process: None }
         };
         let nodes = addresses.iter().enumerate().map(node).collect();
         Self { nodes, environment: settings.environment.clone(), directory }
@@ -85,6 +87,11 @@ impl Cluster {
     /// `host:port` of a node's InfluxDB API.
     pub fn http(&self, node: usize) -> &str {
         &self.nodes[node].http
+    }
+
+    /// `host:port` at which the other nodes reach a node.
+    pub fn peer(&self, node: usize) -> &str {
+        &self.nodes[node].peer
     }
 
     /// All nodes' InfluxDB API addresses.

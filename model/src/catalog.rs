@@ -6,6 +6,7 @@
 mod command;
 mod database;
 mod fields;
+mod nodes;
 mod policy;
 
 pub use command::{CatalogCommand, CatalogError, PolicyChange, PolicySpec};
@@ -28,7 +29,7 @@ pub struct Catalog {
     pub version: u64,
     /// In order of creation, which is the order of SHOW DATABASES.
     pub databases: Vec<Arc<Database>>,
-    /// Nodes that are or were members, with their addresses.
+    /// The members, with their addresses.
     pub nodes: BTreeMap<NodeId, NodeInfo>,
     /// Slot → group, `placement::SLOTS` entries once bootstrapped.
     pub slots: Arc<[GroupId]>,
@@ -36,6 +37,8 @@ pub struct Catalog {
     pub next_database: u32,
     /// Next retention policy id.
     pub next_policy: u32,
+    /// Next node id, never given before; 0 before the bootstrap.
+    pub next_node: u64,
 }
 
 /// A node as its peers and its operators see it. Addresses are `host:port` with DNS names where there are some.
@@ -76,10 +79,8 @@ impl Catalog {
         self.version += 1;
         match command {
             CatalogCommand::Bootstrap { cluster, nodes, slots } => self.bootstrap(cluster, nodes, slots),
-            CatalogCommand::PutNode { id, info } => {
-                self.nodes.insert(*id, info.clone());
-                Ok(())
-            }
+            CatalogCommand::PutNode { id, info } => self.put_node(*id, info),
+            CatalogCommand::Replace { info } => self.replace_node(info),
             CatalogCommand::RemoveNode { id } => {
                 self.nodes.remove(id);
                 Ok(())
@@ -116,24 +117,6 @@ impl Catalog {
     /// Number of data groups, 0 before the bootstrap.
     pub fn data_groups(&self) -> u32 {
         self.slots.iter().map(|g| g.0).max().unwrap_or(0)
-    }
-
-    fn bootstrap(
-        &mut self,
-        cluster: &str,
-        nodes: &[(NodeId, NodeInfo)],
-        slots: &Arc<[GroupId]>,
-    ) -> Result<(), CatalogError> {
-        if self.cluster == cluster {
-            return Ok(());
-        }
-        if !self.cluster.is_empty() {
-            return Err(CatalogError::AlreadyBootstrapped { cluster: self.cluster.clone() });
-        }
-        cluster.clone_into(&mut self.cluster);
-        self.nodes = nodes.iter().cloned().collect();
-        self.slots = Arc::clone(slots);
-        Ok(())
     }
 
     /// A copy-on-write handle to a database for a change.

@@ -1,14 +1,18 @@
-//! How a volume gets its identity: the founding of a cluster, exactly once.
+//! How a volume gets its identity: the founding of a cluster, exactly once, or a place in one that there is.
 //!
 //! Of the founding members the one with the least address leads. It waits until every member has answered that it is
 //! blank, writes the founding record to its own volume, and then tells the others, who write the same record. From then on
-//! every member that has the record tells those that do not, so a crash in between loses nothing. A member takes part only
-//! with the volume that the record names: a volume that was blank later is refused here, because it would promise again
-//! what the first one promised.
+//! every member that has the record tells those that do not, so a crash in between loses nothing.
+//!
+//! A volume that is blank later never founds anything and never takes part as what was there before, because it would
+//! promise again what the first one promised. The others give it a new node id and the place of the member that had its
+//! address. As long as some member does not answer, a blank volume waits: it might be the one that knows of a cluster.
 
 use crate::identity::{Founder, FoundingRecord, Identity, IdentityError, Volume};
+use futures::future::join_all;
 use model::NodeId;
 use model::catalog::NodeInfo;
+use raft::PeerError;
 use raft::peer::{self, FounderInfo, IdentityInfo, PeerControl};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -17,6 +21,8 @@ use tokio::sync::watch;
 const ROUND: Duration = Duration::from_millis(300);
 /// How long one member may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a place in the cluster may take to be decided.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a node tells its peers about itself, and how it takes part in a founding.
 #[derive(Debug)]
@@ -45,9 +51,9 @@ impl Membership {
         Ok(())
     }
 
-    /// Founds the cluster if this node leads the founding and all members are blank; else waits for the leader's word.
-    /// Returns when the volume has an identity. `report` hears what is being waited for.
-    pub(crate) async fn found(
+    /// Gives the volume an identity: a place in the cluster that other members belong to, or, if all members are blank,
+    /// in one that is founded now. `report` hears what is being waited for.
+    pub(crate) async fn find(
         &self,
         peers: &[String],
         groups: u32,
@@ -65,52 +71,124 @@ impl Membership {
             if let Some(identity) = identity.borrow_and_update().clone() {
                 return Ok(identity);
             }
-            if leads && let Some(record) = self.ask_all(&members, groups, report).await {
-                let mine = self.volume.part_in(&record, &self.info.peer_addr);
-                if let Some(identity) = mine {
-                    tracing::info!(cluster = record.cluster, members = members.len(), "cluster founded");
-                    self.adopt(identity)?;
+            match self.look_around(&members).await {
+                Around::Founded(addresses) => self.join(&addresses, report).await?,
+                Around::Unknown(reason) => report(reason),
+                Around::AllBlank(volumes) if leads => {
+                    let record = found(&members, volumes, groups);
+                    if let Some(identity) = self.volume.part_in(&record, &self.info.peer_addr) {
+                        tracing::info!(cluster = record.cluster, members = members.len(), "cluster founded");
+                        self.adopt(identity)?;
+                    }
                 }
-            } else if !leads {
-                report(format!("waiting for {} to found the cluster", members[0]));
+                Around::AllBlank(_) => report(format!("waiting for {} to found the cluster", members[0])),
             }
             // Wakes early when the leader's word arrives.
             let _woken = tokio::time::timeout(ROUND, identity.changed()).await;
         }
     }
 
-    /// One round: a founding record if every member answered that it is blank.
-    async fn ask_all(
-        &self,
-        members: &[String],
-        groups: u32,
-        report: &(dyn Fn(String) + Sync),
-    ) -> Option<FoundingRecord> {
-        let mut founders = Vec::with_capacity(members.len());
-        for (place, address) in members.iter().enumerate() {
-            let volume = if *address == self.info.peer_addr {
-                self.volume.uuid.clone()
-            } else {
-                match peer::identity(address, ANSWER_TIMEOUT).await {
-                    Ok(other) if other.cluster.is_empty() => other.volume,
-                    Ok(other) => {
-                        report(format!(
-                            "{address} belongs to cluster {} already and this volume does not: a blank volume \
-                             cannot take the place of a lost one",
-                            other.cluster
-                        ));
-                        return None;
-                    }
-                    Err(error) => {
-                        report(format!("waiting for {address}: {error}"));
-                        return None;
-                    }
-                }
-            };
-            founders.push(Founder { id: place as u64 + 1, peer_addr: address.clone(), volume });
+    /// Asks all members who they are.
+    async fn look_around(&self, members: &[String]) -> Around {
+        let asked = members.iter().map(|address| async move {
+            if *address == self.info.peer_addr { Ok(PeerControl::identity(self)) } else { ask(address).await }
+        });
+        let answers = join_all(asked).await;
+        let mut founded: Vec<(&String, &str)> = Vec::new();
+        for (address, answer) in members.iter().zip(&answers) {
+            if let Ok(IdentityInfo { cluster, .. }) = answer
+                && !cluster.is_empty()
+            {
+                founded.push((address, cluster));
+            }
         }
-        Some(FoundingRecord { cluster: uuid::Uuid::new_v4().to_string(), groups, founders })
+        if let Some((first, cluster)) = founded.first() {
+            return match founded.iter().find(|(_, other)| other != cluster) {
+                None => Around::Founded(founded.into_iter().map(|(address, _)| address.clone()).collect()),
+                Some((second, other)) => Around::Unknown(format!(
+                    "{first} belongs to cluster {cluster} and {second} to {other}: node.peers names members of \
+                     more than one cluster"
+                )),
+            };
+        }
+        let volumes = answers.into_iter().map(|answer| answer.map(|identity| identity.volume));
+        volumes.collect::<Result<_, _>>().map_or_else(Around::Unknown, Around::AllBlank)
     }
+
+    /// Asks the members one after the other for a place in their cluster.
+    async fn join(
+        &self,
+        addresses: &[String],
+        report: &(dyn Fn(String) + Sync),
+    ) -> Result<(), IdentityError> {
+        match place_in_cluster(addresses, &self.info, report).await {
+            Some(identity) => self.adopt(identity),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the other members for a new identity, for as long as it takes, and sets aside all that this one had.
+    pub(crate) async fn renew(
+        &self,
+        peers: &[String],
+        report: &(dyn Fn(String) + Sync),
+    ) -> Result<(), IdentityError> {
+        let others: Vec<String> =
+            peers.iter().filter(|peer| **peer != self.info.peer_addr).cloned().collect();
+        let info = NodeInfo { volume: uuid::Uuid::new_v4().to_string(), ..self.info.clone() };
+        loop {
+            if let Some(identity) = place_in_cluster(&others, &info, report).await {
+                return self.volume.renew(&info.volume, &identity);
+            }
+            tokio::time::sleep(ROUND).await;
+        }
+    }
+}
+
+/// The identity that the first of the members that can grants to a volume.
+async fn place_in_cluster(
+    addresses: &[String],
+    info: &NodeInfo,
+    report: &(dyn Fn(String) + Sync),
+) -> Option<Identity> {
+    for address in addresses {
+        match peer::join(address, info, JOIN_TIMEOUT).await {
+            Ok((node, founding)) => {
+                let record = from_wire(&founding);
+                tracing::info!(cluster = record.cluster, %node, through = address, "joined the cluster");
+                return Some(Identity { node: node.0, record });
+            }
+            Err(PeerError::Refused { reason, .. }) => {
+                report(format!("{address} does not take this blank volume in: {reason}"));
+            }
+            Err(error) => report(format!("waiting for {address} to take this blank volume in: {error}")),
+        }
+    }
+    None
+}
+
+/// What the members of a cluster say that a blank volume is to be part of.
+enum Around {
+    /// These belong to a cluster, all to the same one.
+    Founded(Vec<String>),
+    /// All are blank; their volumes.
+    AllBlank(Vec<String>),
+    /// Somebody may know of a cluster and does not say so. There is nothing to do but wait.
+    Unknown(String),
+}
+
+async fn ask(address: &str) -> Result<IdentityInfo, String> {
+    peer::identity(address, ANSWER_TIMEOUT).await.map_err(|error| format!("waiting for {address}: {error}"))
+}
+
+/// The record of a new cluster.
+fn found(members: &[String], volumes: Vec<String>, groups: u32) -> FoundingRecord {
+    let founders = members.iter().zip(volumes).zip(1..).map(|((address, volume), id)| Founder {
+        id,
+        peer_addr: address.clone(),
+        volume,
+    });
+    FoundingRecord { cluster: uuid::Uuid::new_v4().to_string(), groups, founders: founders.collect() }
 }
 
 /// Tells every founding member that does not know it yet, until all do.
@@ -203,5 +281,9 @@ impl PeerControl for Membership {
             ));
         };
         self.adopt(identity).map_err(|error| error.to_string())
+    }
+
+    fn founding(&self) -> Option<peer::FoundingInfo> {
+        self.identity.borrow().as_ref().map(|identity| to_wire(&identity.record))
     }
 }

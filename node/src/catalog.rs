@@ -86,6 +86,7 @@ impl NodeCoordinator {
             }
             CatalogCommand::Bootstrap { .. }
             | CatalogCommand::PutNode { .. }
+            | CatalogCommand::Replace { .. }
             | CatalogCommand::RemoveNode { .. }
             | CatalogCommand::CreateDatabase { .. }
             | CatalogCommand::CreateRetentionPolicy { .. }

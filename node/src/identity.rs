@@ -1,7 +1,8 @@
 //! Who this volume is: volume uuid, and once founded or joined, cluster uuid and node id. Written once.
 //!
 //! The file `identity.toml` is the only thing that says a volume belongs to a cluster. A volume without it is blank and
-//! is never taken for a member that came back: its node would promise again what it has forgotten.
+//! is never taken for a member that came back: its node would promise again what it has forgotten. For the same reason a
+//! volume uuid never outlives the log that was written under it: what was left by somebody else is set aside first.
 
 use model::NodeId;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 const VOLUME_FILE: &str = "volume";
 const IDENTITY_FILE: &str = "identity.toml";
+/// What groups and their log write.
+const STATE: [&str; 2] = ["raftlog", "groups"];
 
 /// A member of the founding set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,11 @@ impl Identity {
     /// This node's id.
     pub(crate) fn node_id(&self) -> NodeId {
         NodeId(self.node)
+    }
+
+    /// Whether the node was there when the cluster began. Only then may it give the groups their first members.
+    pub(crate) fn is_founder(&self) -> bool {
+        self.record.founders.iter().any(|founder| founder.id == self.node)
     }
 }
 
@@ -87,6 +95,10 @@ impl Volume {
     /// Opens a data directory, making it and its volume uuid if it is new.
     pub(crate) fn open(dir: &Path) -> Result<Self, IdentityError> {
         fs::create_dir_all(dir).map_err(|source| IdentityError::Io { path: dir.to_owned(), source })?;
+        let has_state = STATE.iter().any(|name| dir.join(name).exists());
+        if has_state && !dir.join(IDENTITY_FILE).exists() {
+            set_aside(dir)?;
+        }
         let path = dir.join(VOLUME_FILE);
         let uuid = match fs::read_to_string(&path) {
             Ok(text) => text.trim().to_owned(),
@@ -128,11 +140,40 @@ impl Volume {
         write_durably(&self.dir, IDENTITY_FILE, &text)
     }
 
+    /// Becomes another volume with another identity. What there was is kept beside, for inspection.
+    pub(crate) fn renew(&self, uuid: &str, identity: &Identity) -> Result<(), IdentityError> {
+        set_aside(&self.dir)?;
+        write_durably(&self.dir, VOLUME_FILE, &format!("{uuid}\n"))?;
+        self.adopt(identity)
+    }
+
     /// This volume's part in a founding record, if it has one: same address *and* same volume.
     pub(crate) fn part_in(&self, record: &FoundingRecord, peer_addr: &str) -> Option<Identity> {
         let me = record.founders.iter().find(|f| f.peer_addr == peer_addr && f.volume == self.uuid)?;
         Some(Identity { node: me.id, record: record.clone() })
     }
+}
+
+/// Moves everything that an identity stands for into a directory of its own. The identity goes first: if it stayed with
+/// an empty log, its node would promise again what it has forgotten.
+fn set_aside(dir: &Path) -> Result<(), IdentityError> {
+    let failed = |source| IdentityError::Io { path: dir.to_owned(), source };
+    let mut number = 1;
+    let mut aside = dir.join("damaged-1");
+    while aside.exists() {
+        number += 1;
+        aside = dir.join(format!("damaged-{number}"));
+    }
+    fs::create_dir(&aside).map_err(failed)?;
+    for name in [IDENTITY_FILE, VOLUME_FILE].iter().chain(&STATE) {
+        match fs::rename(dir.join(name), aside.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+    }
+    tracing::warn!(to = %aside.display(), "set aside what the data directory held");
+    Ok(())
 }
 
 /// Writes a file so that after a power loss it is whole or absent.
@@ -180,6 +221,34 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let volume = Volume::open(dir.path()).unwrap();
         assert_eq!(volume.part_in(&record("somebody-else"), "a:8088"), None);
+    }
+
+    #[test]
+    fn a_renewed_volume_is_another_one_and_keeps_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(dir.path()).unwrap();
+        let old = volume.part_in(&record(&volume.uuid), "a:8088").unwrap();
+        volume.adopt(&old).unwrap();
+        fs::create_dir(dir.path().join("raftlog")).unwrap();
+        fs::create_dir(dir.path().join("groups")).unwrap();
+        let uuid = uuid::Uuid::new_v4().to_string();
+        let new = Identity { node: 4, ..old };
+        volume.renew(&uuid, &new).unwrap();
+        let again = Volume::open(dir.path()).unwrap();
+        assert_eq!((again.uuid.clone(), again.identity().unwrap()), (uuid, Some(new)));
+        assert!(!dir.path().join("raftlog").exists() && dir.path().join("damaged-1/raftlog").exists());
+    }
+
+    #[test]
+    fn a_log_without_an_identity_is_set_aside_with_its_volume() {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(dir.path()).unwrap();
+        // A crash after the identity was moved away.
+        fs::create_dir(dir.path().join("raftlog")).unwrap();
+        let again = Volume::open(dir.path()).unwrap();
+        assert_ne!(again.uuid, volume.uuid);
+        assert!(!dir.path().join("raftlog").exists());
+        assert_eq!(Volume::open(dir.path()).unwrap().uuid, again.uuid);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The loops beside the requests: founding the groups, telling the catalog about this node, dropping what is too old.
 
+use crate::catalog::ChangeError;
 use crate::coordinator::NodeCoordinator;
 use crate::identity::Identity;
 use model::catalog::{Catalog, CatalogCommand, NodeInfo, RetentionPolicy};
@@ -21,6 +22,9 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Gives every group its first members, if it has none. Each founder begins with the groups it is preferred for, so that
 /// the first leaders are spread.
 pub(crate) async fn found_groups(node: Arc<NodeCoordinator>, identity: Identity) {
+    if !identity.is_founder() {
+        return;
+    }
     let founders = &identity.record.founders;
     let members: BTreeMap<NodeId, PeerAddr> =
         founders.iter().map(|f| (NodeId(f.id), PeerAddr { address: f.peer_addr.clone() })).collect();
@@ -49,31 +53,54 @@ pub(crate) async fn found_groups(node: Arc<NodeCoordinator>, identity: Identity)
 pub(crate) async fn publish(node: Arc<NodeCoordinator>, identity: Identity, info: NodeInfo) {
     loop {
         let catalog = node.host.catalog();
-        let Some(command) = missing(&catalog, &identity, &info) else { return };
-        if let Err(error) = node.change_catalog(&command, Instant::now() + DROP_TIMEOUT).await {
-            tracing::debug!(%error, "catalog not told yet");
+        match missing(&catalog, &identity, &info) {
+            Missing::Nothing => return,
+            Missing::Catalog => {}
+            Missing::Command(command) => {
+                match node.change_catalog(&command, Instant::now() + DROP_TIMEOUT).await {
+                    Ok(()) => {}
+                    Err(ChangeError::Refused(reason)) => {
+                        tracing::error!(reason, "this node's addresses are not in the catalog");
+                        return;
+                    }
+                    Err(error) => tracing::debug!(%error, "catalog not told yet"),
+                }
+            }
         }
         sleep(RETRY).await;
     }
 }
 
 /// What the catalog does not know yet.
-fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Option<CatalogCommand> {
+enum Missing {
+    Nothing,
+    /// A newcomer does not have it yet.
+    Catalog,
+    Command(CatalogCommand),
+}
+
+fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Missing {
     let record = &identity.record;
+    if catalog.cluster.is_empty() && !identity.is_founder() {
+        return Missing::Catalog;
+    }
     if catalog.cluster.is_empty() {
         let nodes = record.founders.iter().map(|f| {
             let info =
                 NodeInfo { peer_addr: f.peer_addr.clone(), volume: f.volume.clone(), ..NodeInfo::default() };
             (NodeId(f.id), info)
         });
-        return Some(CatalogCommand::Bootstrap {
+        return Missing::Command(CatalogCommand::Bootstrap {
             cluster: record.cluster.clone(),
             nodes: nodes.collect(),
             slots: placement::even_slot_table(record.groups).into(),
         });
     }
     let id = identity.node_id();
-    (catalog.nodes.get(&id) != Some(info)).then(|| CatalogCommand::PutNode { id, info: info.clone() })
+    if catalog.nodes.get(&id) == Some(info) {
+        return Missing::Nothing;
+    }
+    Missing::Command(CatalogCommand::PutNode { id, info: info.clone() })
 }
 
 /// Drops expired shard groups, looking every `interval`. Only a group's leader proposes, by its own clock; apply does what

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::Shared;
-use storage::log::LogDb;
+use storage::log::{LogDb, LogError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,9 +38,24 @@ const REQUESTS_GRACE: Duration = Duration::from_secs(12);
 ///
 /// Whatever kept the node from starting or made it stop.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let listeners = Listeners::bind(&config).await?;
+    while let Ended::Again = run_once(&config, stop.clone()).await? {
+        tracing::info!("starting again");
+    }
+    Ok(())
+}
+
+/// How a run came to its end.
+enum Ended {
+    /// Told to stop.
+    Stopped,
+    /// The log is damaged, or was and the data directory is another node's now: everything begins anew.
+    Again,
+}
+
+async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Result<Ended> {
+    let listeners = Listeners::bind(config).await?;
     let volume = Volume::open(&config.node.data_dir)?;
-    let membership = Arc::new(Membership::open(volume, addresses(&config, &listeners))?);
+    let membership = Arc::new(Membership::open(volume, addresses(config, &listeners))?);
     // Elections must not wait behind requests: the groups have threads of their own.
     let raft_runtime =
         tokio::runtime::Builder::new_multi_thread().thread_name("raft").enable_all().build()?;
@@ -49,14 +64,14 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<
 
     let late = Arc::new(LateCoordinator::default());
     let metrics = Arc::new(HttpMetrics::default());
-    let limits = serve_limits(&config);
+    let limits = serve_limits(config);
     let admin = api::admin_router(Arc::clone(&late) as Arc<dyn Coordinator>, Arc::clone(&metrics));
     // The admin port answers until the very end: probes ask it during the stop, too.
     let (admin_stop, admin_stopped) = watch::channel(false);
     let admin_task = tokio::spawn(api::serve(listeners.admin, admin, limits, when_true(admin_stopped)));
 
     let finished = serve(Parts {
-        config: &config,
+        config,
         http: listeners.http,
         membership: &membership,
         peers: &peers,
@@ -67,6 +82,8 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<
     })
     .await;
     peer_task.abort();
+    // Its port may be needed again at once.
+    drop(peer_task.await);
     admin_stop.send_replace(true);
     admin_task.await.context("admin server")?;
     raft_runtime.shutdown_background();
@@ -86,13 +103,16 @@ struct Parts<'a> {
 }
 
 /// Identity, groups, requests; and back.
-async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
+async fn serve(parts: Parts<'_>) -> anyhow::Result<Ended> {
     let stop = parts.stop.clone();
     let Some(identity) = until_stopped(stop.clone(), find_identity(&parts)).await.transpose()? else {
-        return Ok(());
+        return Ok(Ended::Stopped);
+    };
+    let host = match start_groups(&parts, &identity).await {
+        Ok(host) => host,
+        Err(error) => return renew(&parts, error).await,
     };
     let spreading = parts.raft.spawn(bootstrap::spread(identity.clone()));
-    let host = start_groups(&parts, &identity).await?;
     parts.peers.attach(&host);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let limits = request_limits(parts.config);
@@ -100,10 +120,10 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
     parts.late.set(Arc::clone(&node));
     let upkeep = spawn_upkeep(&parts, &node, identity);
 
-    let api_config = api_config(parts.config, parts.metrics);
+    let api_config = api_config(parts.config, Arc::clone(&parts.metrics));
     let router = api::influx_router(Arc::clone(&node) as Arc<dyn Coordinator>, api_config);
     tracing::info!(address = %parts.http.local_addr()?, "serving the InfluxDB API");
-    let stepping_down = step_down(stop, Arc::clone(&node), Arc::clone(&host), parts.raft.clone());
+    let stepping_down = step_down(stop.clone(), Arc::clone(&node), Arc::clone(&host), parts.raft.clone());
     api::serve(parts.http, router, serve_limits(parts.config), Box::pin(stepping_down)).await;
 
     for task in upkeep {
@@ -113,17 +133,20 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<()> {
     // The groups' tasks live on the raft runtime; their stop must run there too.
     parts.raft.spawn(async move { host.shutdown().await }).await.context("stopping the groups")?;
     tracing::info!("stopped");
-    Ok(())
+    Ok(if *stop.borrow() { Ended::Stopped } else { Ended::Again })
 }
 
-/// Waits for the stop, then hands leadership over while requests are still answered: nobody waits for an election.
+/// Waits for the stop or the end of the log, then hands leadership over while requests are still answered: nobody waits for an election.
 async fn step_down(
     stop: watch::Receiver<bool>,
     node: Arc<NodeCoordinator>,
     host: Arc<RaftHost>,
     raft: tokio::runtime::Handle,
 ) {
-    when_true(stop).await;
+    tokio::select! {
+        () = when_true(stop) => {}
+        error = host.log_damaged() => tracing::error!(%error, "nothing can be done under this node id any more"),
+    }
     tracing::info!("handing over leadership");
     node.stopping();
     if let Err(error) = raft.spawn(async move { host.hand_over().await }).await {
@@ -131,11 +154,11 @@ async fn step_down(
     }
 }
 
-/// Founds the cluster, or waits for it to be founded.
+/// Founds the cluster, waits for it to be founded, or joins it.
 async fn find_identity(parts: &Parts<'_>) -> anyhow::Result<Identity> {
     let report = |what: String| parts.late.wait_for(what);
     let config = parts.config;
-    let identity = parts.membership.found(&config.node.peers, config.raft.groups, &report).await?;
+    let identity = parts.membership.find(&config.node.peers, config.raft.groups, &report).await?;
     tracing::info!(cluster = identity.record.cluster, node = identity.node, "identity");
     Ok(identity)
 }
@@ -156,6 +179,23 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
     let groups: Vec<GroupId> = (0..=identity.record.groups).map(GroupId).collect();
     let starting = parts.raft.spawn(async move { RaftHost::start(config, log, shared, groups).await });
     starting.await?.context("groups")
+}
+
+/// After a start that failed: if the log is damaged, gives the data directory another identity, as soon as the others
+/// grant one. They have everything that was acknowledged.
+async fn renew(parts: &Parts<'_>, error: anyhow::Error) -> anyhow::Result<Ended> {
+    let damaged = matches!(error.downcast_ref(), Some(LogError::Damaged { .. }));
+    let others = parts.config.node.peers.iter().any(|peer| *peer != parts.membership.info().peer_addr);
+    if !damaged || !others {
+        return Err(error);
+    }
+    tracing::error!(error = format!("{error:#}"), "asking the other nodes for a new node id");
+    let report = |what: String| parts.late.wait_for(what);
+    let renewing = parts.membership.renew(&parts.config.node.peers, &report);
+    match until_stopped(parts.stop.clone(), renewing).await.transpose()? {
+        Some(()) => Ok(Ended::Again),
+        None => Ok(Ended::Stopped),
+    }
 }
 
 /// The loops beside the requests.

@@ -9,6 +9,7 @@ mod barrier;
 pub(crate) mod compaction;
 mod condition;
 mod core;
+pub(crate) mod members;
 pub(crate) mod rewrite;
 pub(crate) mod standing;
 mod status;

@@ -1,6 +1,7 @@
 //! All groups of a node: opens them, finds them, balances their leaders, stops them.
 
 mod barriers;
+mod members;
 mod open;
 mod rebuild;
 mod supervise;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use storage::Shared;
-use storage::log::{LogDb, LogDisk, LogStats};
+use storage::log::{LogDb, LogDisk, LogError, LogStats};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -61,6 +62,8 @@ pub struct RaftHost {
     saving_space: AtomicBool,
     /// How often the log was opened again after a failed write.
     log_reopened: AtomicU64,
+    /// What is damaged in the log, since it could not be opened again.
+    log_damage: watch::Sender<Option<LogError>>,
     state: ArcSwap<NodeState>,
     /// What the log took on disk when it was last looked.
     log_disk: Mutex<LogDisk>,
@@ -126,6 +129,7 @@ impl RaftHost {
             stopping: watch::Sender::new(false),
             saving_space: AtomicBool::new(false),
             log_reopened: AtomicU64::new(0),
+            log_damage: watch::Sender::new(None),
             state: ArcSwap::default(),
             log_disk: Mutex::new(LogDisk::default()),
             tasks: Mutex::new(Vec::new()),
@@ -135,6 +139,7 @@ impl RaftHost {
             tokio::spawn(barriers::serve(Arc::downgrade(&host), waiting)),
             tokio::spawn(compaction::run(Arc::downgrade(&host))),
             tokio::spawn(supervise::run(Arc::downgrade(&host))),
+            tokio::spawn(members::run(Arc::downgrade(&host))),
         ];
         let rewrite_turn = Arc::new(Semaphore::new(1));
         for group in host.groups.values().filter(|group| !group.id().is_meta()) {
@@ -230,6 +235,21 @@ impl RaftHost {
     /// How often the log was opened again after a failed write.
     pub fn log_reopened(&self) -> u64 {
         self.log_reopened.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the log turned out to be damaged while it was opened again after a failure. The node can do nothing
+    /// any more under its id.
+    pub async fn log_damaged(&self) -> LogError {
+        let mut damage = self.log_damage.subscribe();
+        loop {
+            let found = damage.borrow_and_update().clone();
+            if let Some(error) = found {
+                return error;
+            }
+            if damage.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Stops what can wait - compactions, receiving snapshots - or lets it go on: the disk is nearly full.

@@ -1,8 +1,9 @@
-//! Talking to a node that may belong to no cluster yet: who are you, and: become a founding member.
+//! Talking to a node that may belong to no cluster yet: who are you, become a founding member, and: may I join.
 //!
 //! `node` decides what is answered ([`PeerControl`]); everything between members of a cluster is done by the groups.
 
 use crate::error::PeerError;
+use crate::host::RaftHost;
 use crate::network::pool::lazy_channel;
 use crate::network::rpc;
 use model::NodeId;
@@ -10,7 +11,11 @@ use model::catalog::NodeInfo;
 use proto::peer as wire;
 use proto::peer::peer_client::PeerClient;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// How long the place of a newcomer may take to be decided.
+const JOIN_MAX: Duration = Duration::from_secs(10);
 
 /// What a node says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +63,9 @@ pub trait PeerControl: Send + Sync + Debug + 'static {
     ///
     /// Why not, for the operator. Nothing was changed.
     fn bootstrap(&self, founding: &FoundingInfo) -> Result<(), String>;
+
+    /// How the cluster that this node belongs to was founded. Must not block.
+    fn founding(&self) -> Option<FoundingInfo>;
 }
 
 /// Asks the node at `address` who it is.
@@ -89,11 +97,6 @@ pub async fn bootstrap(
     founding: &FoundingInfo,
     timeout: Duration,
 ) -> Result<(), PeerError> {
-    let founders = founding.founders.iter().map(|founder| wire::Founder {
-        id: founder.id,
-        peer_addr: founder.peer_addr.clone(),
-        volume: founder.volume.clone(),
-    });
     let request = wire::BootstrapRequest {
         header: Some(wire::Header {
             cluster: founding.cluster.clone(),
@@ -101,12 +104,75 @@ pub async fn bootstrap(
             ..wire::Header::default()
         }),
         cluster: founding.cluster.clone(),
-        founders: founders.collect(),
+        founders: founders_to_wire(&founding.founders),
         groups: founding.groups,
     };
     let mut client = client(address, node, timeout)?;
     let reply = rpc::within(node, timeout, client.bootstrap(request)).await?;
     if reply.refusal.is_empty() { Ok(()) } else { Err(PeerError::Refused { node, reason: reply.refusal }) }
+}
+
+/// Asks the member at `address` for a place in its cluster for a blank volume, and answers the node id it has from now
+/// on. Asking again with the same volume gives the same answer.
+///
+/// # Errors
+///
+/// [`PeerError::Refused`] says why not; asking again later may help.
+pub async fn join(
+    address: &str,
+    info: &NodeInfo,
+    timeout: Duration,
+) -> Result<(NodeId, FoundingInfo), PeerError> {
+    let request = wire::JoinRequest {
+        header: Some(wire::Header::default()),
+        volume: info.volume.clone(),
+        peer_addr: info.peer_addr.clone(),
+        http_addr: info.http_addr.clone(),
+        admin_addr: info.admin_addr.clone(),
+    };
+    let mut client = client(address, NodeId(0), timeout)?;
+    let reply = rpc::within(NodeId(0), timeout, client.join(request)).await?;
+    if !reply.refusal.is_empty() {
+        return Err(PeerError::Refused { node: NodeId(0), reason: reply.refusal });
+    }
+    let founders = reply.founders.into_iter().map(founder_from_wire).collect();
+    Ok((NodeId(reply.node), FoundingInfo { cluster: reply.cluster, groups: reply.groups, founders }))
+}
+
+/// The place of a blank volume in the cluster of the node that is asked.
+pub(crate) async fn place_of(
+    request: wire::JoinRequest,
+    founding: FoundingInfo,
+    host: Option<Arc<RaftHost>>,
+) -> Result<wire::JoinReply, String> {
+    let wire::JoinRequest { volume, peer_addr, http_addr, admin_addr, .. } = request;
+    if volume.is_empty() || peer_addr.is_empty() {
+        return Err("a newcomer must tell its volume and its peer address".to_owned());
+    }
+    let is_founder = |f: &&FounderInfo| f.volume == volume && f.peer_addr == peer_addr;
+    let node = match founding.founders.iter().find(is_founder) {
+        Some(founder) => founder.id,
+        None => {
+            let host = host.ok_or("this node runs no groups yet")?;
+            host.replace(NodeInfo { peer_addr, http_addr, admin_addr, volume }, JOIN_MAX).await?.0
+        }
+    };
+    let founders = founders_to_wire(&founding.founders);
+    let FoundingInfo { cluster, groups, .. } = founding;
+    Ok(wire::JoinReply { refusal: String::new(), node, cluster, founders, groups })
+}
+
+fn founders_to_wire(founders: &[FounderInfo]) -> Vec<wire::Founder> {
+    let founder = |founder: &FounderInfo| wire::Founder {
+        id: founder.id,
+        peer_addr: founder.peer_addr.clone(),
+        volume: founder.volume.clone(),
+    };
+    founders.iter().map(founder).collect()
+}
+
+fn founder_from_wire(founder: wire::Founder) -> FounderInfo {
+    FounderInfo { id: founder.id, peer_addr: founder.peer_addr, volume: founder.volume }
 }
 
 fn client(
@@ -120,10 +186,6 @@ fn client(
 }
 
 pub(crate) fn founding_from_wire(request: wire::BootstrapRequest) -> FoundingInfo {
-    let founders = request.founders.into_iter().map(|founder| FounderInfo {
-        id: founder.id,
-        peer_addr: founder.peer_addr,
-        volume: founder.volume,
-    });
+    let founders = request.founders.into_iter().map(founder_from_wire);
     FoundingInfo { cluster: request.cluster, groups: request.groups, founders: founders.collect() }
 }

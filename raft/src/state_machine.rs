@@ -102,6 +102,9 @@ pub(crate) trait GroupState: Send + Sync + Debug + 'static {
     /// Bytes in memory that a flush would free.
     fn memory_bytes(&self) -> u64;
 
+    /// Whether a flush would free room on the disk.
+    fn holds_dropped(&self) -> bool;
+
     /// Makes everything applied durable.
     fn flush(&self) -> Result<ApplyMarker, StateError>;
 

@@ -205,8 +205,16 @@ class Steadfast(Server):
         return sum(float(v) for v in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.M))
 
     def settle(self):
-        """Seals everything on all nodes, by asking for a checksum of all groups at one index; they must be equal."""
+        """Seals everything on all nodes, by asking for a checksum of all groups at one index; they must be equal. Then
+        waits until compaction has come to rest on all nodes."""
         status, body = request(self.admin[0], "POST", "/admin/v1/checksum")
         if status != 200 or not json.loads(body)["equal"]:
             raise SystemExit(f"replicas differ: {status} {body[:2000]!r}")
-        time.sleep(20)
+        last, quiet = None, 0
+        for _ in range(600):
+            time.sleep(1)
+            now = [self.metric("steadfast_group_disk_bytes", node) for node in range(len(self.admin))]
+            quiet = quiet + 1 if now == last else 0
+            last = now
+            if quiet >= 30:
+                return

@@ -319,6 +319,11 @@ impl ShardStore {
         self.inner.head_bytes.load(Ordering::Acquire)
     }
 
+    /// Whether dropped partitions still take up room on the disk; the next flush frees it.
+    pub fn holds_dropped(&self) -> bool {
+        self.inner.state.read().holds_dropped()
+    }
+
     /// The database that holds the state now.
     pub(crate) fn rocks(&self) -> Arc<Rocks> {
         self.inner.db.rocks()

@@ -111,11 +111,21 @@ impl Cluster {
 
     /// The sum of a metric of one node over all its labels.
     pub fn metric(&self, node: usize, name: &str) -> f64 {
+        self.sum_of_metric(node, name, |_| true)
+    }
+
+    /// A metric of one group of a node; 0 if there is none.
+    pub fn metric_of_group(&self, node: usize, name: &str, group: u64) -> f64 {
+        let label = format!("{{group=\"{group}\"}}");
+        self.sum_of_metric(node, name, |labels| labels == label)
+    }
+
+    fn sum_of_metric(&self, node: usize, name: &str, wanted: impl Fn(&str) -> bool) -> f64 {
         let text = self.admin(node).get("/metrics").map(|answer| answer.text()).unwrap_or_default();
         let value = |line: &str| {
-            let rest = line.strip_prefix(name)?;
-            let labelled = rest.starts_with('{') || rest.starts_with(' ');
-            rest.rsplit_once(' ').filter(|_| labelled)?.1.parse::<f64>().ok()
+            let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+            let is_whole_name = labels.is_empty() || labels.starts_with('{');
+            value.parse::<f64>().ok().filter(|_| is_whole_name && wanted(labels))
         };
         text.lines().filter_map(value).sum()
     }

@@ -33,6 +33,7 @@ mod election;
 mod leader_kills;
 #[cfg(test)]
 mod limits;
+mod lost_volume;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]

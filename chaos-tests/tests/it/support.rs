@@ -8,12 +8,24 @@ use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The turn of one test; hold it as long as its processes run.
-pub(crate) fn turn(name: &str) -> MutexGuard<'static, ()> {
+/// The turn of one test. Says how long it took when it is dropped.
+pub(crate) struct Turn {
+    began: Instant,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        say(&format!("  took {:.0} s", self.began.elapsed().as_secs_f64()));
+    }
+}
+
+/// Waits for the turn of one test; hold it as long as its processes run.
+pub(crate) fn turn(name: &str) -> Turn {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     say(name);
-    turn
+    Turn { began: Instant::now(), _turn: turn }
 }
 
 /// A number from the environment, for runs longer than the default.

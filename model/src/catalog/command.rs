@@ -17,11 +17,17 @@ pub enum CatalogCommand {
         /// Slot → group.
         slots: Arc<[GroupId]>,
     },
-    /// Adds a node or changes its addresses.
+    /// Changes the addresses of a member.
     PutNode {
         /// The node.
         id: NodeId,
         /// Its addresses.
+        info: NodeInfo,
+    },
+    /// Gives a blank volume the place of the member that has its address, under a new id. Does nothing for a volume
+    /// that is a member.
+    Replace {
+        /// The addresses and the volume of the newcomer.
         info: NodeInfo,
     },
     /// Forgets a node. Its id is never given out again.
@@ -135,6 +141,20 @@ pub enum CatalogError {
     /// Longer than `limits::NAME_BYTES_MAX`.
     #[error("name too long")]
     NameTooLong,
+    /// The node is no member, or no longer.
+    #[error("node {id} is no member of this cluster; another volume may have taken its place")]
+    NotAMember {
+        /// The node.
+        id: NodeId,
+    },
+    /// A blank volume asked for the place of a member, and no member has its address.
+    #[error("no member of this cluster has the address {address}; its members are {members}")]
+    NoSuchMember {
+        /// As asked for.
+        address: String,
+        /// All members' peer addresses, with commas between them.
+        members: String,
+    },
     /// A second cluster tried to found itself here.
     #[error("already a member of cluster {cluster}")]
     AlreadyBootstrapped {

@@ -18,6 +18,7 @@ pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
         slots: catalog.slots.iter().map(|g| g.0).collect(),
         next_database: catalog.next_database,
         next_policy: catalog.next_policy,
+        next_node: catalog.next_node,
     };
     message.encode_to_vec()
 }
@@ -38,6 +39,7 @@ pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
         slots: message.slots.into_iter().map(GroupId).collect(),
         next_database: message.next_database,
         next_policy: message.next_policy,
+        next_node: message.next_node,
     })
 }
 

@@ -33,6 +33,9 @@ fn to_wire(command: &CatalogCommand) -> Wire {
         CatalogCommand::PutNode { id, info } => {
             Wire::PutNode(wire::PutNode { node: Some(node_to_wire(*id, info)) })
         }
+        CatalogCommand::Replace { info } => {
+            Wire::Replace(wire::Replace { node: Some(node_to_wire(NodeId(0), info)) })
+        }
         CatalogCommand::RemoveNode { id } => Wire::RemoveNode(wire::RemoveNode { id: id.0 }),
         CatalogCommand::CreateDatabase { name, policy } => Wire::CreateDatabase(wire::CreateDatabase {
             name: name.clone(),
@@ -79,6 +82,10 @@ fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
         Wire::PutNode(c) => {
             let (id, info) = node_from_wire(c.node.ok_or(DecodeError::Missing("a node"))?);
             CatalogCommand::PutNode { id, info }
+        }
+        Wire::Replace(c) => {
+            let (_, info) = node_from_wire(c.node.ok_or(DecodeError::Missing("a node"))?);
+            CatalogCommand::Replace { info }
         }
         Wire::RemoveNode(c) => CatalogCommand::RemoveNode { id: NodeId(c.id) },
         Wire::CreateDatabase(c) => {
@@ -224,6 +231,7 @@ pub(super) mod tests {
                 slots: slots.into_iter().map(GroupId).collect(),
             }),
             any_node().prop_map(|(id, info)| CatalogCommand::PutNode { id, info }),
+            any_node().prop_map(|(_, info)| CatalogCommand::Replace { info }),
             (0u64..5).prop_map(|id| CatalogCommand::RemoveNode { id: NodeId(id) }),
             (any_name(), any_spec())
                 .prop_map(|(name, policy)| CatalogCommand::CreateDatabase { name, policy }),

@@ -1,4 +1,4 @@
-//! What an operator may tell a group: make a snapshot, hand over, change the members, compare the replicas.
+//! What an operator may tell a group: make a snapshot, hand over, compare the replicas.
 
 use super::{Core, Group};
 use crate::command;
@@ -9,7 +9,7 @@ use futures::future::join_all;
 use model::NodeId;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -120,36 +120,6 @@ impl Group {
         }
     }
 
-    /// Adds a node that follows without a vote, and waits until it is nearly caught up. On the leader only.
-    ///
-    /// # Errors
-    ///
-    /// [`AdminError`]; after a timeout the node is a learner.
-    pub async fn add_learner(&self, node: NodeId, peer: PeerAddr, limit: Duration) -> Result<(), AdminError> {
-        let raft = self.running()?.raft.clone();
-        match timeout(limit, raft.add_learner(node.0, peer, true)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(self.refused(&error)),
-            Err(_) => Err(self.too_late(limit)),
-        }
-    }
-
-    /// Makes exactly these members the voters. Nodes that were voters and are none any more leave the group. On the
-    /// leader only.
-    ///
-    /// # Errors
-    ///
-    /// [`AdminError`]; after a timeout the change may still happen.
-    pub async fn change_voters(&self, voters: BTreeSet<NodeId>, limit: Duration) -> Result<(), AdminError> {
-        let voters: BTreeSet<u64> = voters.into_iter().map(|node| node.0).collect();
-        let raft = self.running()?.raft.clone();
-        match timeout(limit, raft.change_membership(voters, false)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(self.refused(&error)),
-            Err(_) => Err(self.too_late(limit)),
-        }
-    }
-
     /// Makes all replicas compute their checksum at one log index, and collects them. A replica that gets a snapshot in
     /// place of the command computes nothing, so a command that some replica leaves unanswered is given again.
     ///
@@ -209,21 +179,11 @@ impl Group {
     }
 
     /// What runs here now.
-    fn running(&self) -> Result<Arc<Core>, AdminError> {
+    pub(super) fn running(&self) -> Result<Arc<Core>, AdminError> {
         self.core().ok_or(AdminError::Stopped { group: self.id })
     }
 
-    fn too_late(&self, limit: Duration) -> AdminError {
+    pub(super) fn too_late(&self, limit: Duration) -> AdminError {
         AdminError::Timeout { group: self.id, waited_ms: limit.as_millis() as u64 }
-    }
-
-    fn refused(
-        &self,
-        error: &RaftError<crate::TypeConfig, openraft::errors::ClientWriteError<crate::TypeConfig>>,
-    ) -> AdminError {
-        match error.forward_to_leader() {
-            Some(forward) => AdminError::NotLeader { group: self.id, leader: forward.leader_id.map(NodeId) },
-            None => AdminError::Refused { group: self.id, reason: error.to_string() },
-        }
     }
 }

@@ -61,7 +61,8 @@ struct Due(HashMap<GroupId, Instant>);
 
 impl Due {
     /// The group that should flush now, if one should: first those with too much by themselves, then the one with
-    /// most if all together have too much, then those that have waited for long.
+    /// most if all together have too much, then those that dropped points whose disk a flush frees, then those that
+    /// have waited for long.
     fn next(&mut self, groups: &[Arc<Group>], host: &RaftHost) -> Option<Arc<Group>> {
         let tuning = host.tuning();
         let now = Instant::now();
@@ -70,6 +71,7 @@ impl Due {
         let total: u64 = changed.iter().map(|group| group.unsaved_log_bytes()).sum();
         let largest = changed.iter().max_by_key(|group| group.unsaved_log_bytes());
         let largest = largest.filter(|_| total >= tuning.unsaved_bytes_total);
+        let freeing = changed.iter().find(|group| group.holds_dropped());
         let mut old = None;
         for group in groups {
             let id = group.id();
@@ -82,7 +84,7 @@ impl Due {
                 *due = now + tuning.snapshot_interval;
             }
         }
-        let chosen = Arc::clone(full.or(largest).copied().or(old)?);
+        let chosen = Arc::clone(full.or(largest).or(freeing).copied().or(old)?);
         self.0.insert(chosen.id(), now + tuning.snapshot_interval);
         Some(chosen)
     }
@@ -125,6 +127,11 @@ impl Group {
     /// The same, or the bytes in memory that a flush would free, whichever is more.
     fn unsaved_bytes(&self) -> u64 {
         self.unsaved_log_bytes().max(self.core().map_or(0, |core| core.replica.state.memory_bytes()))
+    }
+
+    /// Whether a flush would give room back to the disk.
+    fn holds_dropped(&self) -> bool {
+        self.core().is_some_and(|core| core.replica.state.holds_dropped())
     }
 
     /// Lets go of entries that are in this node's flushed state and that no member lacks, or that are beyond the bytes

@@ -8,7 +8,7 @@ use proto::peer as wire;
 use std::time::Duration;
 
 /// What this node does in a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Role {
     /// Takes commands.
     Leader,
@@ -19,6 +19,7 @@ pub enum Role {
     /// Follows, does not vote; also before the group has members.
     Learner,
     /// Stopped, by an error or a shutdown.
+    #[default]
     Stopped,
 }
 
@@ -36,7 +37,7 @@ impl Role {
 }
 
 /// How a group is. Indexes are log indexes; `None` is "nothing yet".
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GroupStatus {
     /// The group.
     pub group: GroupId,
@@ -209,25 +210,12 @@ impl Group {
     fn closed_status(&self) -> GroupStatus {
         GroupStatus {
             group: self.id,
-            role: Role::Stopped,
-            term: 0,
-            leader: None,
-            last_log: None,
-            committed: None,
-            applied: None,
-            durable: None,
-            snapshot: None,
-            purged: None,
-            since_quorum_ack: None,
             since_leader: self.heard.lock().map(|at| at.elapsed()),
             unconfirmed_for: self.unconfirmed.lock().map(|at| at.elapsed()),
-            peers: Vec::new(),
-            voters: Vec::new(),
-            learners: Vec::new(),
             failure: Some(self.condition().to_string()).filter(|_| !self.is_stopped()),
             condition: self.condition().name().to_owned(),
             since_start: self.born.elapsed(),
-            log_bytes: 0,
+            ..GroupStatus::default()
         }
     }
 }

@@ -220,6 +220,7 @@ async fn reopen_log(host: &Arc<RaftHost>, cause: &str) {
         }
         if matches!(error, LogError::Damaged { .. } | LogError::Format { .. }) {
             // No attempt will help; the text says what will.
+            host.log_damage.send_replace(Some(error));
             return std::future::pending().await;
         }
     }

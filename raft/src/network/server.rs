@@ -5,7 +5,7 @@ use super::{MESSAGE_BYTES_MAX, convert, snapshots};
 use crate::codec;
 use crate::group::{Attempt, Group, RaftInstance};
 use crate::host::RaftHost;
-use crate::peer::{PeerControl, founding_from_wire};
+use crate::peer::{PeerControl, founding_from_wire, place_of};
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -142,6 +142,15 @@ impl peer_server::Peer for PeerServer {
         let done = tokio::task::spawn_blocking(move || control.bootstrap(&founding)).await;
         let done = done.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(wire::BootstrapReply { refusal: done.err().unwrap_or_default() }))
+    }
+
+    async fn join(&self, request: Request<wire::JoinRequest>) -> Result<Response<wire::JoinReply>, Status> {
+        let placed = match self.control.founding() {
+            Some(founding) => place_of(request.into_inner(), founding, self.host.load_full()).await,
+            None => Err("this node belongs to no cluster yet".to_owned()),
+        };
+        let refused = |refusal| wire::JoinReply { refusal, ..wire::JoinReply::default() };
+        Ok(Response::new(placed.unwrap_or_else(refused)))
     }
 
     async fn vote(&self, request: Request<wire::VoteRequest>) -> Result<Response<wire::VoteReply>, Status> {

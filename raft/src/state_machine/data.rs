@@ -99,6 +99,10 @@ impl GroupState for DataState {
         self.store.head_bytes()
     }
 
+    fn holds_dropped(&self) -> bool {
+        self.store.holds_dropped()
+    }
+
     fn flush(&self) -> Result<ApplyMarker, StateError> {
         Ok(self.store.flush()?)
     }

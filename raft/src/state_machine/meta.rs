@@ -153,6 +153,10 @@ impl GroupState for MetaState {
         0
     }
 
+    fn holds_dropped(&self) -> bool {
+        false
+    }
+
     fn flush(&self) -> Result<ApplyMarker, StateError> {
         let applied = self.applied.lock();
         self.put(&applied)?;

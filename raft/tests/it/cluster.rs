@@ -53,6 +53,10 @@ impl PeerControl for Silent {
     fn bootstrap(&self, founding: &FoundingInfo) -> Result<(), String> {
         Err(format!("not in {}", founding.cluster))
     }
+
+    fn founding(&self) -> Option<FoundingInfo> {
+        None
+    }
 }
 
 pub(crate) struct Node {

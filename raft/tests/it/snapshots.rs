@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, DATA, eventually, points, tuning};
 use model::GroupId;
 use model::catalog::{CatalogCommand, PolicySpec};
 use raft::{Tuning, command};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -59,7 +60,7 @@ fn a_replica_that_got_a_snapshot_in_place_of_a_checksum_command_is_asked_again()
     let asked = cluster.group(cluster.leader(DATA), DATA);
     let before = asked.status().applied;
     let answer = cluster.client.spawn({
-        let asked = asked.clone();
+        let asked = Arc::clone(&asked);
         async move { asked.checksums(crate::cluster::in_seconds(40)).await }
     });
     eventually("the command at both others", || {
@@ -76,7 +77,9 @@ fn a_replica_that_got_a_snapshot_in_place_of_a_checksum_command_is_asked_again()
     assert!(cluster.group(away, DATA).counters().snapshots_received > 0);
     assert_eq!(checksums.len(), 3);
     let first = checksums[0].checksum.clone().unwrap();
-    checksums.iter().for_each(|replica| assert_eq!(replica.checksum.clone().unwrap(), first));
+    for replica in checksums {
+        assert_eq!(replica.checksum.unwrap(), first);
+    }
 }
 
 #[test]

@@ -23,8 +23,7 @@ pub enum LogError {
     /// others, so it must not take part under its old identity.
     #[error(
         "the Raft log in {} is damaged ({cause}); records this node has acknowledged may be missing, so it must not \
-         vote with what is left: stop the node, move its whole data directory aside, start it with an empty one (it \
-         joins under a new node id) and remove the old node id from the cluster",
+         vote with what is left; with an empty data directory the node takes its old place under a new node id",
         dir.display()
     )]
     Damaged {

@@ -203,6 +203,26 @@ fn a_failed_fsync_poisons_everything_until_the_log_is_reopened() {
     assert_eq!(all(&open(dir.path(), &faults), G), entries(0..2));
 }
 
+/// After a failed fsync the operating system may call pages clean that never reached the disk, so what is read back from
+/// them must be written anew before anybody builds on it.
+#[test]
+fn what_was_recovered_is_written_to_a_table_before_the_log_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes_of = |extension: &str| -> u64 {
+        let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
+        let files = files.filter(|file| file.path().extension().is_some_and(|found| found == extension));
+        files.map(|file| file.metadata().unwrap().len()).sum()
+    };
+    let log = open(dir.path(), &SyncFaults::default());
+    stored(&log, G, 0..2);
+    drop(log);
+    let before = bytes_of("sst");
+    assert!(bytes_of("log") > 0);
+    let log = open(dir.path(), &SyncFaults::default());
+    assert_eq!(all(&log, G), entries(0..2));
+    assert!(bytes_of("sst") > before && bytes_of("log") == 0);
+}
+
 #[test]
 fn operations_queued_behind_a_failure_fail_too() {
     let dir = tempfile::tempdir().unwrap();

@@ -50,6 +50,11 @@ impl State {
         self.drop_partitions(policy, gone);
     }
 
+    /// Whether partitions were dropped since the last flush that are on the disk.
+    pub(super) fn holds_dropped(&self) -> bool {
+        !self.pending.dropped_partitions.is_empty()
+    }
+
     fn drop_partitions(&mut self, policy: RetentionPolicyId, partitions: Vec<(i64, Partition)>) {
         let mut orphans = RoaringBitmap::new();
         for (start, partition) in partitions {

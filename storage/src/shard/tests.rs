@@ -83,6 +83,29 @@ fn a_damaged_block_is_told_and_later_points_are_kept() {
     store.advance(at(4)).unwrap();
 }
 
+/// What the replicas have left in the index after a delete depends on what each of them can read.
+#[test]
+fn a_delete_that_meets_a_damaged_block_reports_it() {
+    let (store, _dir) = store();
+    write(&store, 1, 0..100);
+    store.flush().unwrap();
+    let delete = |from: i64, to: i64| Delete {
+        database: DB,
+        policy: None,
+        measurements: Measurements::All,
+        predicate: TagPredicate::All,
+        range: TimeRange::new(from, to),
+    };
+    store.delete(&delete(0, 10), at(2)).unwrap();
+    assert_eq!(store.damage(), None);
+    let mut damaged = value(&store, 0);
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    overwrite(&store, &damaged);
+    store.delete(&delete(10, 20), at(3)).unwrap();
+    assert!(store.damage().is_some_and(|damage| damage.contains("damaged")));
+}
+
 #[test]
 fn blocks_of_another_type_are_damage() {
     let (store, _dir) = store();
