@@ -4,7 +4,7 @@
 //! word (its list of keys has moved up by those it knew). Nor is there a point of a refused series without a field but
 //! `time`, which it counts twice.
 
-use crate::support::{ask, compare_answers, turn};
+use crate::support::{ask, compare_answers, turn_beside_others};
 use chaos_tests::report::Failures;
 use chaos_tests::{Cluster, Oracle, Settings};
 
@@ -48,7 +48,7 @@ const COMPARED: [&str; 4] = ["s", "w", "b", "t"];
 
 #[test]
 fn limits_on_series_and_values_are_those_of_influxdb() {
-    let _turn = turn("limits on series and tag values");
+    let _turn = turn_beside_others("limits on series and tag values");
     let config = vec![
         ("write.max_series_per_database", SERIES_MAX.to_string()),
         ("write.max_values_per_tag", VALUES_MAX.to_string()),

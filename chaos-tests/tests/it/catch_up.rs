@@ -1,6 +1,6 @@
 //! A node that was away until the others' log had been purged comes back by snapshot.
 
-use crate::support::{turn, wait_until};
+use crate::support::{turn_beside_others, wait_until};
 use chaos_tests::history::DATABASE;
 use chaos_tests::report::{Failures, say};
 use chaos_tests::workload::paced::PacedLoad;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 #[test]
 fn a_node_that_missed_the_purged_log_comes_back_by_snapshot() {
-    let _turn = turn("catch_up: a node is away until the log is purged");
+    let _turn = turn_beside_others("catch_up: a node is away until the log is purged");
     let config = vec![
         ("raft.snapshot_log_bytes", "\"64KiB\"".to_owned()),
         ("raft.snapshot_interval", "\"1s\"".to_owned()),

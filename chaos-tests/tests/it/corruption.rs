@@ -1,6 +1,6 @@
 //! Flipped bits on the disk of one node: found, never served, and the replica is rebuilt from the others under load.
 
-use crate::support::{turn, wait_until};
+use crate::support::{turn_beside_others, wait_until};
 use chaos_tests::history::{DATABASE, History};
 use chaos_tests::report::{Failures, say};
 use chaos_tests::workload::create_database;
@@ -103,7 +103,7 @@ fn filled() -> (Cluster, History) {
 
 #[test]
 fn tables_damaged_while_the_node_is_down_are_never_served_and_the_replica_is_rebuilt() {
-    let _turn = turn("corruption: tables of a stopped node");
+    let _turn = turn_beside_others("corruption: tables of a stopped node");
     let (mut cluster, history) = filled();
     cluster.process(2).signal(chaos_tests::process::Signal::Terminate);
     assert!(cluster.process(2).wait_for_end(30));
@@ -129,7 +129,7 @@ fn tables_damaged_while_the_node_is_down_are_never_served_and_the_replica_is_reb
 
 #[test]
 fn tables_damaged_under_a_running_node_are_found_and_the_replica_is_rebuilt() {
-    let _turn = turn("corruption: tables of a running node");
+    let _turn = turn_beside_others("corruption: tables of a running node");
     let (cluster, history) = filled();
     let acknowledged = history.acknowledged();
     let load = PacedLoad::resume(&cluster.addresses()[..2], 40, history);
@@ -142,7 +142,7 @@ fn tables_damaged_under_a_running_node_are_found_and_the_replica_is_rebuilt() {
 
 #[test]
 fn a_crash_at_any_step_of_a_rebuild_is_made_up_for() {
-    let _turn = turn("corruption: crashes while a replica is rebuilt");
+    let _turn = turn_beside_others("corruption: crashes while a replica is rebuilt");
     let (mut cluster, history) = filled();
     cluster.kill(2);
     let load = PacedLoad::resume(&cluster.addresses()[..2], 40, history);
@@ -167,7 +167,7 @@ fn a_crash_at_any_step_of_a_rebuild_is_made_up_for() {
 
 #[test]
 fn a_raft_log_damaged_in_the_middle_gives_the_node_a_new_id_and_an_empty_log() {
-    let _turn = turn("corruption: the raft log of a stopped node");
+    let _turn = turn_beside_others("corruption: the raft log of a stopped node");
     let (mut cluster, history) = filled();
     cluster.kill(2);
     let files = fs::read_dir(cluster.data_directory(2).join("raftlog")).unwrap().map(|e| e.unwrap().path());

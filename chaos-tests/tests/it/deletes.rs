@@ -2,7 +2,7 @@
 //! a series comes back. Statements go to one node, questions to the others. SHOW MEASUREMENTS and SHOW TAG VALUES are
 //! not asked: influxd's index in memory still lists a measurement and a value that nothing has any more.
 
-use crate::support::{ask, turn};
+use crate::support::{ask, turn_beside_others};
 use chaos_tests::{Client, Cluster, Oracle, Settings};
 
 const LINES: [(&str, &str); 2] = [
@@ -53,7 +53,7 @@ const QUESTIONS: [&str; 3] = [
 
 #[test]
 fn what_is_deleted_and_what_is_left_is_what_influxdb_says() {
-    let _turn = turn("deletes: beside a real influxd");
+    let _turn = turn_beside_others("deletes: beside a real influxd");
     let (oracle, cluster) = (Oracle::start(), Cluster::start(&Settings::default()));
     let (mut told, mut asked) = (oracle.client(), oracle.client());
     let mut nodes: Vec<Client> = (0..cluster.size()).map(|node| cluster.client(node)).collect();

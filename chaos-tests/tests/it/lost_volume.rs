@@ -1,7 +1,7 @@
 //! A node comes back with an empty volume: it takes its old place under a new id, by itself, and no second cluster is
 //! founded.
 
-use crate::support::{turn, wait_until};
+use crate::support::{turn_beside_others, wait_until};
 use chaos_tests::history::DATABASE;
 use chaos_tests::report::{Failures, say};
 use chaos_tests::workload::create_database;
@@ -41,7 +41,7 @@ fn lose_volume(cluster: &mut Cluster, node: usize) {
 
 #[test]
 fn a_blank_volume_takes_the_place_of_a_lost_one_under_a_new_id() {
-    let _turn = turn("lost_volume: nodes come back with empty volumes");
+    let _turn = turn_beside_others("lost_volume: nodes come back with empty volumes");
     let mut cluster = Cluster::start(&Settings::default());
     create_database(&mut cluster.client(0), DATABASE);
     let uuid = cluster_uuid(&cluster, 0);
@@ -86,7 +86,7 @@ fn a_blank_volume_takes_the_place_of_a_lost_one_under_a_new_id() {
 
 #[test]
 fn two_blank_volumes_of_three_found_nothing_and_wait() {
-    let _turn = turn("lost_volume: two of three volumes are gone");
+    let _turn = turn_beside_others("lost_volume: two of three volumes are gone");
     let mut cluster = Cluster::start(&Settings::default());
     create_database(&mut cluster.client(0), DATABASE);
     let uuid = cluster_uuid(&cluster, 2);

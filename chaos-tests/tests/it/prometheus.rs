@@ -2,7 +2,7 @@
 //! the other nodes. What it answers must be what InfluxQL answers, and that must be what InfluxQL answers on a real influxd
 //! that was written the same.
 
-use crate::support::{ask, compare_all_rows, turn, wait_until};
+use crate::support::{ask, compare_all_rows, turn_beside_others, wait_until};
 use chaos_tests::client::percent_encode;
 use chaos_tests::ports::free_port;
 use chaos_tests::process::{Process, Signal};
@@ -44,7 +44,7 @@ fn prometheus_writes_and_reads_back_what_influxql_sees() {
         installed,
         "{PROMETHEUS} is missing: install the package prometheus (scripts/install-deps.sh does it)"
     );
-    let _turn = turn("prometheus: remote write to one node, remote read from the others");
+    let _turn = turn_beside_others("prometheus: remote write to one node, remote read from the others");
     let (oracle, cluster) = (Oracle::start(), Cluster::start(&Settings::default()));
     let (mut oracle_client, mut influx) = (oracle.client(), cluster.client(2));
     for client in [&mut oracle_client, &mut influx] {

@@ -1,6 +1,6 @@
 //! Points that a policy no longer keeps: refused when they come, dropped when they have become old, and their disk freed.
 
-use crate::support::{ask, turn, wait_until};
+use crate::support::{ask, turn_beside_others, wait_until};
 use chaos_tests::workload::load;
 use chaos_tests::{Client, Cluster, Settings};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ const POINTS_A_DAY: u64 = 24;
 
 #[test]
 fn what_a_policy_no_longer_keeps_is_dropped_on_every_node_and_its_disk_freed() {
-    let _turn = turn("retention: a policy is shortened");
+    let _turn = turn_beside_others("retention: a policy is shortened");
     let config = vec![("retention.check_interval", "\"1s\"".to_owned())];
     let cluster = Cluster::start(&Settings { config, ..Settings::default() });
     let mut client = cluster.client(0);

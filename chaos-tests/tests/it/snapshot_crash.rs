@@ -1,7 +1,7 @@
 //! A node that needs snapshots is crashed at every step of receiving and installing them: it has the old state or the
 //! new one, and catches up.
 
-use crate::support::{turn, wait_until};
+use crate::support::{turn_beside_others, wait_until};
 use chaos_tests::history::DATABASE;
 use chaos_tests::report::{Failures, say};
 use chaos_tests::workload::create_database;
@@ -22,7 +22,7 @@ const STEPS: [&str; 8] = [
 
 #[test]
 fn a_crash_at_any_step_of_a_snapshot_leaves_the_old_state_or_the_new_one() {
-    let _turn = turn("snapshot_crash: a node crashes at every step of a snapshot");
+    let _turn = turn_beside_others("snapshot_crash: a node crashes at every step of a snapshot");
     let config = vec![
         ("raft.groups", "2".to_owned()),
         ("raft.snapshot_log_bytes", "\"64KiB\"".to_owned()),

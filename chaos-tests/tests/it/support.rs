@@ -5,27 +5,49 @@ use chaos_tests::compare::differences;
 use chaos_tests::report::{Failures, say, shorten};
 use chaos_tests::{Client, ClientError, Cluster, Response};
 use serde_json::Value;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
+
+/// Tests that measure or that keep both cores busy run alone; others, which mostly wait, beside each other.
+static TURN: RwLock<()> = RwLock::new(());
 
 /// The turn of one test. Says how long it took when it is dropped.
 pub(crate) struct Turn {
+    name: String,
     began: Instant,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Held,
+}
+
+/// Held for its drop.
+enum Held {
+    Alone { _turn: RwLockWriteGuard<'static, ()> },
+    Shared { _turn: RwLockReadGuard<'static, ()> },
+}
+
+impl Turn {
+    fn begin(name: &str, turn: Held) -> Self {
+        say(name);
+        Self { name: name.to_owned(), began: Instant::now(), _turn: turn }
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        say(&format!("  took {:.0} s", self.began.elapsed().as_secs_f64()));
+        let what = self.name.split(':').next().unwrap_or_default();
+        say(&format!("  {what}: took {:.0} s", self.began.elapsed().as_secs_f64()));
     }
 }
 
-/// Waits for the turn of one test; hold it as long as its processes run.
+/// Waits until no other test has processes; hold it as long as this one has.
 pub(crate) fn turn(name: &str) -> Turn {
-    static TURN: Mutex<()> = Mutex::new(());
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    say(name);
-    Turn { began: Instant::now(), _turn: turn }
+    let turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+    Turn::begin(name, Held::Alone { _turn: turn })
+}
+
+/// Waits until no other test is alone with its processes. For tests that bear slow answers.
+pub(crate) fn turn_beside_others(name: &str) -> Turn {
+    let turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+    Turn::begin(name, Held::Shared { _turn: turn })
 }
 
 /// A number from the environment, for runs longer than the default.
