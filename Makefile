@@ -6,12 +6,12 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos clean
+.PHONY: help demo test check bench chaos fuzz-influxql fuzz-line-protocol clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 help: ## Print this list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
 
 # The demo runs till Ctrl-C, or for DEMO_SECONDS seconds.
 demo: ## A three-node cluster on this machine, fed with recorded and simulated Heapster traffic.
@@ -39,6 +39,18 @@ chaos: ## Ten minutes of kills, hangs and restarts under load, in an order that 
 	scripts/install-deps.sh --for test
 	cargo build --release --workspace
 	$(TARGET_DIR)/release/soak --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED))
+
+# make fuzz-influxql STATEMENTS=100000 SEED=7
+fuzz-influxql: ## Random statements against a real influxd and a cluster, answers compared to the byte.
+	scripts/install-deps.sh --for test
+	cargo build --release --workspace
+	$(TARGET_DIR)/release/fuzz_influxql --statements $(or $(STATEMENTS),100000) $(if $(SEED),--seed $(SEED))
+
+# make fuzz-line-protocol BODIES=20000 SEED=7
+fuzz-line-protocol: ## Random line protocol to both: same status, same text, same points.
+	scripts/install-deps.sh --for test
+	cargo build --release --workspace
+	$(TARGET_DIR)/release/fuzz_line_protocol --statements $(or $(BODIES),20000) $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove everything that was built. RocksDB takes long to compile again.
 	cargo clean

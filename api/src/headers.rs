@@ -71,7 +71,7 @@ pub(crate) fn error_value(text: &str) -> Option<HeaderValue> {
     let bytes: Vec<u8> = text
         .bytes()
         .take(ERROR_BYTES)
-        .map(|byte| if byte < 0x20 || byte == 0x7f { b' ' } else { byte })
+        .map(|byte| if (byte < 0x20 && byte != b'\t') || byte == 0x7f { b' ' } else { byte })
         .collect();
     HeaderValue::from_bytes(&bytes).ok()
 }

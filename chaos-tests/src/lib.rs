@@ -14,6 +14,7 @@ pub mod binary;
 pub mod client;
 pub mod cluster;
 pub mod compare;
+pub mod fuzz;
 pub mod history;
 pub mod oracle;
 pub mod ports;

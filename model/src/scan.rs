@@ -171,12 +171,14 @@ pub trait GroupReader: Send + Sync + Debug {
         predicate: &TagPredicate,
     ) -> BTreeSet<Arc<str>>;
 
-    /// Fields that have at least one point in this retention policy, of this measurement.
+    /// Fields of the measurement that have at least one point in this retention policy, in a shard group that overlaps the
+    /// range.
     fn fields(
         &self,
         database: DatabaseId,
         policy: RetentionPolicyId,
         measurement: &str,
+        range: TimeRange,
     ) -> BTreeMap<FieldId, FieldType>;
 
     /// Opens a retention policy for reading columns.

@@ -68,7 +68,13 @@ impl GroupReader for Group {
         BTreeSet::new()
     }
 
-    fn fields(&self, _: DatabaseId, _: RetentionPolicyId, _: &str) -> BTreeMap<FieldId, FieldType> {
+    fn fields(
+        &self,
+        _: DatabaseId,
+        _: RetentionPolicyId,
+        _: &str,
+        _: TimeRange,
+    ) -> BTreeMap<FieldId, FieldType> {
         BTreeMap::new()
     }
 

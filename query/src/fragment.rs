@@ -6,7 +6,7 @@
 mod read;
 
 use crate::budget::Budget;
-use crate::condition::RowCondition;
+use crate::condition::{RowCondition, SeriesFilter};
 use crate::error::QueryError;
 use crate::fold::columns::Input;
 use crate::fold::rows::RowsOp;
@@ -14,7 +14,7 @@ use crate::fold::{FoldKind, FoldState};
 use crate::points::Points;
 use crate::window::Window;
 use model::scan::{GroupReader, ScanError, SeriesRef};
-use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate};
+use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate, TimeRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) type TagSet = Arc<[(Arc<str>, Arc<str>)]>;
 pub struct Fragment {
     pub(crate) database: DatabaseId,
     pub(crate) policy: RetentionPolicyId,
+    /// Duration of the policy's shard groups: 1.x merges the series of each by itself.
+    pub(crate) shard_ns: i64,
     pub(crate) measurement: Arc<str>,
     pub(crate) predicate: TagPredicate,
     pub(crate) work: FragmentWork,
@@ -37,8 +39,10 @@ pub struct Fragment {
 /// What to do with the measurement.
 #[derive(Debug, Clone)]
 pub(crate) enum FragmentWork {
-    /// List tag keys and fields, for wildcards.
-    Describe,
+    /// List tag keys and the fields that have points in shard groups of a range: what 1.x knows when it reads that range.
+    Describe(TimeRange),
+    /// See whether a series is selected at all.
+    Probe(Arc<ReadWork>),
     /// Read points.
     Read(Arc<ReadWork>),
 }
@@ -84,6 +88,8 @@ pub struct Partial {
     pub(crate) tag_keys: BTreeSet<Arc<str>>,
     /// Answer to [`FragmentWork::Describe`].
     pub(crate) fields: BTreeSet<FieldId>,
+    /// Answer to [`FragmentWork::Probe`].
+    pub(crate) selects: bool,
 }
 
 /// What an op made, by output group.
@@ -184,7 +190,11 @@ impl Fragment {
         budget: &Budget,
     ) -> Result<Partial, QueryError> {
         budget.check()?;
-        let FragmentWork::Read(work) = &self.work else { return Ok(self.describe(reader)) };
+        let work = match &self.work {
+            FragmentWork::Describe(range) => return Ok(self.describe(reader, *range)),
+            FragmentWork::Probe(work) => return Ok(self.probe(work, reader)),
+            FragmentWork::Read(work) => work,
+        };
         let mut replaced = 0;
         loop {
             let policy = reader.open(self.policy);
@@ -195,12 +205,25 @@ impl Fragment {
         }
     }
 
-    fn describe(&self, reader: &dyn GroupReader) -> Partial {
+    fn describe(&self, reader: &dyn GroupReader, range: TimeRange) -> Partial {
         Partial {
-            ops: Vec::new(),
             tag_keys: reader.tag_keys(self.database, &self.measurement, &TagPredicate::All),
-            fields: reader.fields(self.database, self.policy, &self.measurement).into_keys().collect(),
+            fields: reader.fields(self.database, self.policy, &self.measurement, range).into_keys().collect(),
+            ..Partial::default()
         }
+    }
+
+    /// Whether a series passes what WHERE says about tags.
+    fn probe(&self, work: &ReadWork, reader: &dyn GroupReader) -> Partial {
+        let series = reader.series(self.database, &self.measurement, &self.predicate);
+        let passes = |s: &SeriesRef| !matches!(work.condition.bind(&|key| s.tag(key)), SeriesFilter::Nothing);
+        Partial { selects: series.iter().any(passes), ..Partial::default() }
+    }
+
+    /// The same measurement, probed instead of read: whether a series is selected at all.
+    pub(crate) fn as_probe(&self) -> Option<Self> {
+        let FragmentWork::Read(work) = &self.work else { return None };
+        Some(Self { work: FragmentWork::Probe(Arc::clone(work)), ..self.clone() })
     }
 }
 

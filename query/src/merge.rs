@@ -46,14 +46,14 @@ pub(crate) fn finish(
             }
             Ok(points)
         }
-        OpState::Rows(rows) => in_order(rows, ascending, budget),
+        OpState::Rows(rows) => in_order(rows, (ascending, 0), budget),
     }
 }
 
-/// Rows of several series as one sequence.
+/// Rows of several series as one sequence, shard group after shard group.
 pub(crate) fn in_order(
     mut rows: Vec<(TagSet, Points)>,
-    ascending: bool,
+    (ascending, shard_ns): (bool, i64),
     budget: &Budget,
 ) -> Result<Points, QueryError> {
     // By tag set, whatever group a series is in, so that ties in time do not depend on placement.
@@ -63,5 +63,5 @@ pub(crate) fn in_order(
         parts.reverse();
         parts.iter_mut().for_each(Points::reverse);
     }
-    merge_by_time(parts, ascending, budget)
+    merge_by_time(parts, (ascending, shard_ns), budget)
 }

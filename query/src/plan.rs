@@ -26,6 +26,7 @@ use jiff::tz::TimeZone;
 use level::{Level, Source};
 use link::{Linker, Outer};
 use model::catalog::Catalog;
+use model::time::{TIME_MAX, TIME_MIN};
 use model::{FieldId, RetentionPolicyId, TagPredicate};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -85,7 +86,7 @@ pub fn plan_select(statement: &SelectStatement, context: &PlanContext<'_>) -> Re
     if statement.target.is_some() {
         return Err(QueryError::statement("SELECT INTO is not supported"));
     }
-    let level = Level::compile(statement, context, None)?;
+    let level = Level::compile(statement, context)?;
     let mut plan = SelectPlan {
         time_zone: level.window.zone.clone(),
         now_ns: context.now_ns,
@@ -94,7 +95,12 @@ pub fn plan_select(statement: &SelectStatement, context: &PlanContext<'_>) -> Re
         level,
     };
     if !plan.level.needs_description() {
-        plan.linked = Some(plan.link(&Descriptions::new())?);
+        match plan.link(&Descriptions::new()) {
+            Ok(linked) => plan.linked = Some(linked),
+            // It may be about a field that has no points here: seen again when that is known.
+            Err(QueryError::Statement(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(plan)
 }
@@ -103,23 +109,39 @@ impl SelectPlan {
     /// Asks all groups for tag keys and fields, then links.
     pub(crate) fn describe_and_link(&self, scatter: &dyn Scatter) -> Result<Linked, QueryError> {
         let mut descriptions = Descriptions::new();
-        describe(&self.level, scatter, &mut descriptions)?;
+        let bounds = self.level.condition.bounds;
+        let range = (bounds.min.unwrap_or(TIME_MIN), bounds.max.unwrap_or(TIME_MAX));
+        describe(&self.level, range, scatter, &mut descriptions)?;
+        if descriptions.values().all(|d| d.fields.is_empty()) {
+            // No shard is read, so that not even tags are known.
+            for description in descriptions.values_mut() {
+                description.tag_keys.clear();
+            }
+        }
         self.link(&descriptions)
     }
 
     fn link(&self, descriptions: &Descriptions) -> Result<Linked, QueryError> {
         let linker = Linker { descriptions, now_ns: self.now_ns, limits: self.limits };
         let typed = linker.typed(&self.level)?;
+        typed.check_types()?;
         let names = columns::column_names(&self.level.time_column, &typed.fields);
         let stage = linker.stage(&typed, &Outer::none())?;
         Ok(Linked { stage, columns: names.into_iter().map(Arc::from).collect() })
     }
 }
 
-fn describe(level: &Level, scatter: &dyn Scatter, descriptions: &mut Descriptions) -> Result<(), QueryError> {
+/// Describes the measurements of a level and its subqueries, as far as they lie in the shard groups of an inclusive range.
+/// 1.x knows no others: a field without points there has no type, is in no wildcard, and can be of no wrong type.
+fn describe(
+    level: &Level,
+    range: (i64, i64),
+    scatter: &dyn Scatter,
+    descriptions: &mut Descriptions,
+) -> Result<(), QueryError> {
     for source in &level.sources {
         match source {
-            Source::Subquery(inner) => describe(inner, scatter, descriptions)?,
+            Source::Subquery(inner) => describe(inner, range, scatter, descriptions)?,
             Source::Measurement(measurement) => {
                 let key = (measurement.policy, Arc::clone(&measurement.name));
                 if descriptions.contains_key(&key) {
@@ -128,9 +150,10 @@ fn describe(level: &Level, scatter: &dyn Scatter, descriptions: &mut Description
                 let fragment = Fragment {
                     database: measurement.database.id,
                     policy: measurement.policy,
+                    shard_ns: measurement.shard_duration_ns(),
                     measurement: Arc::clone(&measurement.name),
                     predicate: TagPredicate::All,
-                    work: FragmentWork::Describe,
+                    work: FragmentWork::Describe(measurement.shard_groups(range)),
                 };
                 let entry = descriptions.entry(key).or_default();
                 for partial in scatter.scatter(&fragment)? {

@@ -112,18 +112,30 @@ fn mem_take(cell: &mut Cell) -> Cell {
     mem::replace(cell, Cell::Null)
 }
 
+/// First time of the shard group that a time lies in, and the first time behind it. 1.x counts durations from the year 1.
+pub(crate) fn shard_group(time: i64, duration_ns: i64) -> (i64, i64) {
+    const EPOCH_SINCE_YEAR_1: i128 = 719_162 * 86_400 * 1_000_000_000;
+    if duration_ns <= 0 {
+        return (i64::MIN, i64::MAX);
+    }
+    let into = (i128::from(time) + EPOCH_SINCE_YEAR_1).rem_euclid(i128::from(duration_ns)) as i64;
+    let start = time.saturating_sub(into);
+    (start, start.saturating_add(duration_ns))
+}
+
 /// Merges the points of several series into one sequence by time.
 ///
 /// Points of one time are ordered as InfluxDB 1.x orders them: by their auxiliary columns from left to right as long as
 /// those are strings, else in the order in which its binary heap happens to give them up. `parts` are in order of
-/// series, each sorted in the wanted direction.
+/// series, each sorted in the wanted direction. Shard groups of `shard_ns` are merged one after the other, each with a heap
+/// of its own; 0 is one for all time.
 ///
 /// # Errors
 ///
 /// Those of the budget.
 pub(crate) fn merge_by_time(
     mut parts: Vec<Points>,
-    ascending: bool,
+    (ascending, shard_ns): (bool, i64),
     budget: &Budget,
 ) -> Result<Points, QueryError> {
     parts.retain(|p| !p.is_empty());
@@ -137,19 +149,21 @@ pub(crate) fn merge_by_time(
     merged.aux.reserve_exact(total * merged.width);
     let mut heap = Heap { parts, next: Vec::new(), items: Vec::new(), ascending };
     heap.next = vec![0; heap.parts.len()];
-    heap.items = (0..heap.parts.len()).collect();
-    heap.init();
     let mut steps = 0_u32;
-    while let Some(part) = heap.pop() {
-        let at = heap.next[part];
-        merged.take(&mut heap.parts[part], at);
-        heap.next[part] += 1;
-        if heap.next[part] < heap.parts[part].len() {
-            heap.push(part);
-        }
-        steps = steps.wrapping_add(1);
-        if steps.is_multiple_of(65_536) {
-            budget.check()?;
+    while let Some(bounds) = heap.next_shard_group(shard_ns) {
+        heap.items = (0..heap.parts.len()).filter(|part| heap.has_next(*part, bounds)).collect();
+        heap.init();
+        while let Some(part) = heap.pop() {
+            let at = heap.next[part];
+            merged.take(&mut heap.parts[part], at);
+            heap.next[part] += 1;
+            if heap.has_next(part, bounds) {
+                heap.push(part);
+            }
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(65_536) {
+                budget.check()?;
+            }
         }
     }
     Ok(merged)
@@ -195,6 +209,21 @@ impl Heap {
         for i in (0..self.items.len() / 2).rev() {
             self.down(i, self.items.len());
         }
+    }
+
+    /// The bounds of the shard group that the next point lies in.
+    fn next_shard_group(&self, shard_ns: i64) -> Option<(i64, i64)> {
+        let heads = self.parts.iter().zip(&self.next).filter_map(|(part, at)| part.times.get(*at));
+        let next = if self.ascending { heads.min() } else { heads.max() };
+        next.map(|time| shard_group(*time, shard_ns))
+    }
+
+    /// Whether a part has a point left between the bounds.
+    fn has_next(&self, part: usize, (from, to): (i64, i64)) -> bool {
+        self.parts[part]
+            .times
+            .get(self.next[part])
+            .is_some_and(|time| (from..to).contains(time) || to == i64::MAX)
     }
 
     fn push(&mut self, part: usize) {

@@ -24,6 +24,8 @@ pub(crate) struct RowBuilder<'a> {
     pub(crate) outputs: &'a [Output],
     /// Types of the slots.
     pub(crate) slots: &'a [Option<FieldType>],
+    /// How many of them are calls.
+    pub(crate) calls: usize,
     pub(crate) absent: &'a Absent,
     pub(crate) ascending: bool,
     pub(crate) budget: &'a Budget,
@@ -123,6 +125,12 @@ impl RowBuilder<'_> {
         slots[slot] = match (value, self.absent) {
             (Cell::Null, Absent::Null) => Cell::Null,
             (Cell::Null, Absent::Previous) => return,
+            // A call of something unknown is taken for an integer.
+            (Cell::Null, Absent::Value(Cell::Float(_)))
+                if slot < self.calls && self.slots[slot].is_none() =>
+            {
+                Cell::Null
+            }
             (Cell::Null, Absent::Value(number)) => {
                 match self.slots[slot].map(|t| cast(number.clone(), t)) {
                     // A number that the type cannot hold is shown as it is.

@@ -12,7 +12,7 @@ use crate::points::{GroupKey, Points, Stream, merge_by_time, merge_by_window};
 use crate::result::{Cell, Series};
 use crate::rows::{RowBuilder, RowGroup};
 use crate::stage::{
-    Aggregate, AggregateKind, Call, Leaf, LeafKind, RowLimits, Stage, StageSource, SubquerySource,
+    Aggregate, AggregateKind, Call, InnerLeaf, Leaf, LeafKind, RowLimits, Stage, StageSource, SubquerySource,
 };
 use crate::subquery::{Contribution, contribution, outer_key, passing_rows};
 use model::time::TIME_MIN;
@@ -97,6 +97,11 @@ struct Runner<'a> {
 impl Runner<'_> {
     /// Rows of a stage; groups in ascending order, rows in the order of the query.
     fn run(&self, stage: &Stage) -> Result<Vec<RowGroup>, QueryError> {
+        if let Some(fault) = &stage.fault
+            && self.selects(stage)?
+        {
+            return Err(QueryError::Statement(fault.clone()));
+        }
         let mut states = LeafStates::new();
         states.resize_with(stage.leaves.len(), BTreeMap::new);
         for source in &stage.sources {
@@ -108,6 +113,7 @@ impl Runner<'_> {
         let builder = RowBuilder {
             outputs: &stage.outputs,
             slots: &stage.slots,
+            calls: stage.calls.len(),
             absent: &stage.absent,
             ascending: stage.ascending,
             budget: self.budget,
@@ -130,6 +136,29 @@ impl Runner<'_> {
         builder.of_many(streams)
     }
 
+    /// Whether a stage reads any series, with or without points.
+    fn selects(&self, stage: &Stage) -> Result<bool, QueryError> {
+        if stage.rows.soffset > 0 && stage.rows.slimit == 0 {
+            return Ok(false);
+        }
+        for source in &stage.sources {
+            let selects = match source {
+                StageSource::Measurement(fragment) => match fragment.as_probe() {
+                    Some(probe) => self.scatter.scatter(&probe)?.iter().any(|partial| partial.selects),
+                    None => false,
+                },
+                StageSource::Subquery(subquery) => match subquery.stages.first() {
+                    Some((_, inner)) => self.selects(inner)?,
+                    None => false,
+                },
+            };
+            if selects {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn read_measurement(
         &self,
         stage: &Stage,
@@ -145,7 +174,7 @@ impl Runner<'_> {
                 match state {
                     OpState::Fold(state) => entry.absorb(state),
                     OpState::Rows(rows) => {
-                        let mut points = in_order(rows, stage.ascending, self.budget)?;
+                        let mut points = in_order(rows, (stage.ascending, fragment.shard_ns), self.budget)?;
                         if let Some(limit) = leaf.row_limit {
                             points.truncate(limit);
                         }
@@ -164,6 +193,16 @@ impl Runner<'_> {
         states: &mut LeafStates,
     ) -> Result<(), QueryError> {
         for (range, inner) in &source.stages {
+            let reads = |(leaf, columns): (&Leaf, &InnerLeaf)| match leaf.kind {
+                LeafKind::Nothing => false,
+                LeafKind::Fold(..) | LeafKind::Points(..) => columns.driver.is_some(),
+                LeafKind::Raw => true,
+            };
+            let mut leaves = stage.leaves.iter().zip(&source.leaves).filter(|(leaf, _)| leaf.range == *range);
+            if !leaves.any(reads) {
+                // Nor is told what is wrong with it.
+                continue;
+            }
             let groups = self.run(inner)?;
             for (i, leaf) in stage.leaves.iter().enumerate().filter(|(_, l)| l.range == *range) {
                 let mut parts: BTreeMap<GroupKey, Vec<Points>> = BTreeMap::new();
@@ -184,7 +223,7 @@ impl Runner<'_> {
                         if !stage.ascending {
                             parts.reverse();
                         }
-                        merge_by_time(parts, stage.ascending, self.budget)?
+                        merge_by_time(parts, (stage.ascending, 0), self.budget)?
                     };
                     if !points.is_empty() {
                         states[i].entry(key).or_default().parts.push(picked(stage, leaf, points));
@@ -207,7 +246,7 @@ impl Runner<'_> {
             self.budget.check()?;
             let points = match state.fold {
                 Some(fold) => finish(OpState::Fold(fold), time, stage.ascending, self.budget)?,
-                None => merge_by_time(state.parts, stage.ascending, self.budget)?,
+                None => merge_by_time(state.parts, (stage.ascending, 0), self.budget)?,
             };
             if !points.is_empty() {
                 stream.push((key, points));
@@ -255,7 +294,7 @@ impl Runner<'_> {
             if !stage.ascending {
                 parts.reverse();
             }
-            Ok((key, merge_by_time(parts, stage.ascending, self.budget)?))
+            Ok((key, merge_by_time(parts, (stage.ascending, 0), self.budget)?))
         };
         joined.into_iter().map(merge).collect()
     }

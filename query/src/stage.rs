@@ -31,6 +31,8 @@ pub(crate) struct Stage {
     pub(crate) slots: Vec<Option<FieldType>>,
     pub(crate) absent: Absent,
     pub(crate) rows: RowLimits,
+    /// What is wrong with it if it reads any series: 1.x finds out when it reads.
+    pub(crate) fault: Option<String>,
 }
 
 impl Stage {

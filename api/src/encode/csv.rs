@@ -76,7 +76,8 @@ impl Encoder {
                 Epoch::Units(_) | Epoch::Text => push_integer(out, *ns),
             },
             Cell::Float(value) if value.is_finite() => push_plain_float(out, *value),
-            Cell::Float(_) => {}
+            Cell::Float(value) if value.is_nan() => {}
+            Cell::Float(value) => out.extend_from_slice(if *value > 0.0 { b"+Inf" } else { b"-Inf" }),
             Cell::Integer(value) => push_integer(out, *value),
             Cell::Unsigned(value) => push_unsigned(out, *value),
             Cell::Boolean(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),

@@ -116,11 +116,11 @@ fn push_cell(out: &mut Vec<u8>, cell: &Cell, column: usize, epoch: Epoch) {
             Epoch::Units(unit) if column == 0 => push_int(out, ns / unit),
             Epoch::Units(_) | Epoch::Text => push_time(out, *ns),
         },
-        Cell::Float(value) if value.is_finite() => {
+        Cell::Float(value) if value.is_nan() => out.push(0xc0),
+        Cell::Float(value) => {
             out.push(0xcb);
             out.extend_from_slice(&value.to_be_bytes());
         }
-        Cell::Float(_) => out.push(0xc0),
         Cell::Integer(value) => push_int(out, *value),
         Cell::Unsigned(value) => match i64::try_from(*value) {
             Ok(value) => push_int(out, value),

@@ -21,6 +21,27 @@ impl Random {
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next_u64() % bound.max(1)
     }
+
+    /// A number of a half-open range.
+    pub fn between(&mut self, from: i64, to: i64) -> i64 {
+        let width = to.wrapping_sub(from) as u64;
+        from.wrapping_add(self.below(width) as i64)
+    }
+
+    /// True so many times of a hundred.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of `items`, which are not empty.
+    pub fn pick<'a, T: ?Sized>(&mut self, items: &[&'a T]) -> &'a T {
+        items[self.below(items.len() as u64) as usize]
+    }
+
+    /// A reference to one of `items`, which are not empty.
+    pub fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len() as u64) as usize]
+    }
 }
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -30,6 +30,10 @@ mod durability;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod fuzz_influxql;
+#[cfg(test)]
+mod fuzz_line_protocol;
+#[cfg(test)]
 mod leader_kills;
 #[cfg(test)]
 mod limits;

@@ -31,6 +31,10 @@ pub(super) struct CallBuilder<'a> {
     /// For sample().
     pub(super) seed: u64,
     pub(super) leaves: Vec<LeafSpec>,
+    /// Whether a name is a GROUP BY tag of a subquery.
+    pub(super) is_tag_of_subquery: &'a dyn Fn(&str) -> bool,
+    /// The first function that does not take its column, told if a series is selected.
+    pub(super) fault: Option<String>,
 }
 
 /// A select list made ready.
@@ -61,7 +65,7 @@ impl CallBuilder<'_> {
         let symbols = Symbols::of(&items);
         let mut slots = Vec::new();
         for call in &symbols.calls {
-            slots.push(field_type(type_of(&Expr::Call(call.clone()))?));
+            slots.push(field_type(type_of(&Expr::Call(call.clone())).ok().flatten()));
         }
         slots.extend(symbols.references.iter().map(|r| field_type(r.data_type)));
         let outputs = items.iter().map(|e| symbols.output(e)).collect::<Result<_, _>>()?;
@@ -132,11 +136,19 @@ impl CallBuilder<'_> {
         };
         let wanted = driver_type(driver);
         if let Some(wanted) = wanted
-            && driver.data_type != Some(DataType::Tag)
+            && (driver.data_type != Some(DataType::Tag) || (self.is_tag_of_subquery)(&driver.name))
         {
-            check_type(&call.name, wanted)?;
+            let tagged = matches!(call.name.as_str(), "top" | "bottom") && call.args.len() > 2;
+            // With tags they are a max() or min() for each combination first.
+            let (name, iterator) = match (tagged, wanted, call.name.as_str()) {
+                (true, FieldType::String, "top") => ("max", "Interrupt"),
+                (true, FieldType::String, _) => ("min", "Interrupt"),
+                (true, _, name) => (name, "ReduceBoolean"),
+                (false, _, name) => (name, "Interrupt"),
+            };
+            self.check_type(name, wanted, iterator);
         }
-        let wanted = wanted.filter(|wanted| check_type(&call.name, *wanted).is_ok());
+        let wanted = wanted.filter(|wanted| takes(&call.name, *wanted));
         let aux = if place.selector { place.aux } else { &[] };
         let kind = self.aggregate_kind(call, aux.is_empty());
         let leaf_kind = match (wanted, &kind) {
@@ -240,17 +252,26 @@ impl CallBuilder<'_> {
         let inner = Place { selector: false, aux: &[], ..place };
         match call.args.first() {
             Some(Expr::Call(nested)) => {
-                if let Some(result) = field_type(type_of(&Expr::Call(nested.clone()))?) {
-                    check_type(&call.name, result)?;
+                let input = self.call(nested, inner)?;
+                if let Some(result) = type_of(&Expr::Call(nested.clone())).ok().and_then(field_type) {
+                    let iterator = match (nested.name.as_str(), result) {
+                        ("distinct", _) => "Interval",
+                        ("sample", FieldType::String) => "ReduceString",
+                        ("sample", FieldType::Boolean) => "ReduceBoolean",
+                        _ => "Interrupt",
+                    };
+                    self.check_type(&call.name, result, iterator);
                 }
-                self.call(nested, inner)
+                Ok(input)
             }
             Some(Expr::VarRef(driver)) => {
                 let wanted = driver_type(driver);
                 if let Some(wanted) = wanted {
-                    check_type(&call.name, wanted)?;
+                    self.check_type(&call.name, wanted, "Interrupt");
                 }
-                let kind = wanted.map_or(LeafKind::Nothing, |wanted| LeafKind::Points(wanted, None));
+                let kind = wanted
+                    .filter(|wanted| takes(&call.name, *wanted))
+                    .map_or(LeafKind::Nothing, |wanted| LeafKind::Points(wanted, None));
                 let dimensions = Arc::clone(self.dimensions);
                 let leaf = Leaf { dimensions, range: place.range, kind, row_limit: None };
                 self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: Vec::new() });
@@ -258,6 +279,23 @@ impl CallBuilder<'_> {
             }
             _ => fail(format!("expected field argument in {}()", call.name)),
         }
+    }
+
+    /// Notes that a function does not take its column, in the words of 1.x, which names its iterators.
+    fn check_type(&mut self, name: &str, column: FieldType, iterator: &str) {
+        if takes(name, column) || self.fault.is_some() {
+            return;
+        }
+        let name = match name {
+            "non_negative_derivative" => "derivative",
+            "non_negative_difference" => "difference",
+            "cumulative_sum" => "cumulative sum",
+            "moving_average" => "moving average",
+            "holt_winters" | "holt_winters_with_fit" => "elapsed",
+            other => other,
+        };
+        let text = format!("unsupported {name} iterator type: *query.{}{iterator}Iterator", column.name());
+        self.fault = Some(text);
     }
 
     /// The range with one window more on the side that comes first, so that the first window has one before it.
@@ -328,23 +366,11 @@ fn unit(call: &ast::Call) -> Option<i64> {
 }
 
 /// Whether the function takes a column of this type.
-fn check_type(name: &str, column: FieldType) -> Result<(), QueryError> {
+fn takes(name: &str, column: FieldType) -> bool {
     let number = matches!(column, FieldType::Float | FieldType::Integer | FieldType::Unsigned);
-    let fits = match name {
+    match name {
         "count" | "first" | "last" | "distinct" | "mode" | "sample" | "elapsed" => true,
         "min" | "max" => column != FieldType::String,
         _ => number,
-    };
-    if fits {
-        return Ok(());
     }
-    let name = match name {
-        "non_negative_derivative" => "derivative",
-        "non_negative_difference" => "difference",
-        "cumulative_sum" => "cumulative sum",
-        "moving_average" => "moving average",
-        "holt_winters" | "holt_winters_with_fit" => "elapsed",
-        other => other,
-    };
-    fail(format!("unsupported {name} iterator type: *query.{}InterruptIterator", column.name()))
 }

@@ -11,6 +11,7 @@ use crate::fragment::{Fragment, FragmentOp, FragmentOpKind, FragmentWork, ReadWo
 use crate::influxql::ast::{DataType, Expr, VarRef};
 use crate::stage::{InnerColumn, InnerLeaf, Leaf, LeafKind, RowLimits, SubquerySource};
 use crate::window::Window;
+use model::FieldType;
 use std::sync::Arc;
 
 /// A leaf and the names it reads.
@@ -21,17 +22,21 @@ pub(super) struct LeafSpec {
     pub(super) aux: Vec<VarRef>,
 }
 
-/// The fragment of one measurement.
+/// The type of a field that a source has, by its name.
+pub(super) type FieldTypes<'a> = &'a dyn Fn(&str) -> Option<FieldType>;
+
+/// The fragment of one measurement. A name in WHERE that is a field of `elsewhere`, another source, is a field here, too:
+/// one that no point has.
 pub(super) fn fragment(
     measurement: &MeasurementSource,
-    residual: Option<&Expr>,
+    (residual, elsewhere): (Option<&Expr>, FieldTypes<'_>),
     specs: &[LeafSpec],
     (window, ascending): (&Window, bool),
     rows: RowLimits,
 ) -> Result<Fragment, QueryError> {
     let kind = |name: &str| match measurement.field(name) {
         Some(def) => FieldKind::Field(def.field_type),
-        None => FieldKind::Tag,
+        None => elsewhere(name).map_or(FieldKind::Tag, FieldKind::Field),
     };
     let condition = RowCondition::compile(residual, &kind)?;
     let condition_inputs = condition.fields.iter().map(|f| input(measurement, f)).collect();
@@ -50,6 +55,7 @@ pub(super) fn fragment(
     Ok(Fragment {
         database: measurement.database.id,
         policy: measurement.policy,
+        shard_ns: measurement.shard_duration_ns(),
         measurement: Arc::clone(&measurement.name),
         predicate: condition.tag_predicate(),
         work: FragmentWork::Read(Arc::new(ReadWork { condition, condition_inputs, ops, series_limit })),
@@ -112,7 +118,7 @@ pub(super) fn subquery(
     let kind = |name: &str| match inner.column(name) {
         Some(InnerColumn::Field(_, Some(known))) => FieldKind::Field(known),
         // A tag in the select list is a column of strings.
-        Some(InnerColumn::Field(_, None)) => FieldKind::Field(model::FieldType::String),
+        Some(InnerColumn::Field(_, None)) => FieldKind::Field(FieldType::String),
         Some(InnerColumn::Tag(_) | InnerColumn::Nothing) | None => FieldKind::Tag,
     };
     let condition = RowCondition::compile(residual, &kind)?;

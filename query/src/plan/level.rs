@@ -2,7 +2,7 @@
 
 use super::PlanContext;
 use super::dimensions::{Dimensions, compile_dimensions};
-use super::sources::{MeasurementSource, resolve};
+use super::sources::{MeasurementSource, check_names, refuse_system_sources, resolve};
 use super::validate::Validator;
 use crate::condition::{Condition, Environment, reduce, zone};
 use crate::error::QueryError;
@@ -48,19 +48,52 @@ pub(super) struct Parent {
 }
 
 impl Level {
-    /// Compiles a statement and its subqueries.
+    /// Compiles a statement and its subqueries. Faults are told in the order of 1.x: databases, clauses, policies.
     pub(super) fn compile(
+        statement: &SelectStatement,
+        context: &PlanContext<'_>,
+    ) -> Result<Self, QueryError> {
+        check_names(&statement.sources, context)?;
+        refuse_system_sources(&statement.sources)?;
+        let mut level = Self::compile_clauses(statement, context, None)?;
+        level.resolve_sources(statement, context)?;
+        Ok(level)
+    }
+
+    /// Puts the measurements beside the subqueries, which are there already.
+    fn resolve_sources(
+        &mut self,
+        statement: &SelectStatement,
+        context: &PlanContext<'_>,
+    ) -> Result<(), QueryError> {
+        let mut subqueries = std::mem::take(&mut self.sources).into_iter();
+        for source in &statement.sources {
+            match source {
+                ast::Source::Subquery(inner) => {
+                    if let Some(Source::Subquery(mut level)) = subqueries.next() {
+                        level.resolve_sources(inner, context)?;
+                        self.sources.push(Source::Subquery(level));
+                    }
+                }
+                ast::Source::Measurement(name) => {
+                    self.sources.extend(resolve(name, context)?.into_iter().map(Source::Measurement));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compiles the clauses; of the sources only subqueries.
+    fn compile_clauses(
         statement: &SelectStatement,
         context: &PlanContext<'_>,
         parent: Option<Parent>,
     ) -> Result<Self, QueryError> {
-        // Names first: 1.x resolves databases and policies before it looks at anything else.
-        let measurements = resolve(&statement.sources, context)?;
         let zone = statement.time_zone.as_deref().map(zone).transpose()?;
         let environment = Environment { now_ns: Some(context.now_ns), zone: zone.clone() };
         let condition = Condition::split(statement.condition.as_ref(), &environment)?;
-        if let Some(residual) = &condition.residual {
-            validate_condition(residual)?;
+        if let Some(written) = &statement.condition {
+            validate_condition(written)?;
         }
         let Dimensions { mut window, tags } = compile_dimensions(&statement.dimensions, &environment)?;
         window.zone = zone.map(std::sync::Arc::new);
@@ -94,21 +127,17 @@ impl Level {
             sources: Vec::new(),
         };
         let own = Parent { ascending, has_interval };
-        for (source, measurements) in statement.sources.iter().zip(measurements) {
-            match source {
-                ast::Source::Subquery(inner) => {
-                    let inner = Self::compile(inner, context, Some(own))?;
-                    level.sources.push(Source::Subquery(Box::new(inner)));
-                }
-                ast::Source::Measurement(_) => {
-                    level.sources.extend(measurements.into_iter().map(Source::Measurement));
-                }
+        for source in &statement.sources {
+            if let ast::Source::Subquery(inner) = source {
+                let inner = Self::compile_clauses(inner, context, Some(own))?;
+                level.sources.push(Source::Subquery(Box::new(inner)));
             }
         }
         Ok(level)
     }
 
-    /// Whether tag keys are needed to link it: for wildcards and patterns, and to tell a tag from nothing in arithmetic.
+    /// Whether tag keys are needed to link it: for wildcards and patterns, to tell a tag from nothing in arithmetic, and for
+    /// the columns of subqueries.
     pub(super) fn needs_description(&self) -> bool {
         let wild = |e: &Expr| matches!(e, Expr::Wildcard(_) | Expr::Regex(_));
         self.dimensions.iter().any(wild)
@@ -119,7 +148,8 @@ impl Level {
                         || matches!(e, Expr::Call(c) if math::Function::by_name(&c.name).is_some())
                 })
             })
-            || self.sources.iter().any(|s| matches!(s, Source::Subquery(inner) if inner.needs_description()))
+            // What an outer level sees of a subquery depends on the types of its columns.
+            || self.sources.iter().any(|s| matches!(s, Source::Subquery(_)))
     }
 }
 
@@ -179,11 +209,15 @@ fn validate_condition(expr: &Expr) -> Result<(), QueryError> {
             validate_condition(&binary.lhs)?;
             validate_condition(&binary.rhs)
         }
+        Expr::Paren(inner) => validate_condition(inner),
+        Expr::Call(call) if call.name == "now" && call.args.is_empty() => Ok(()),
         Expr::Call(call) => {
             let Some(function) = math::Function::by_name(&call.name) else {
                 return Err(QueryError::Statement(format!("invalid function call in condition: {expr}")));
             };
-            super::validate::arity(call, function.arity())?;
+            // In a condition 1.x takes log() for a function of one argument.
+            let arity = if call.name == "log" { 1 } else { function.arity() };
+            super::validate::arity(call, arity)?;
             call.args.iter().try_for_each(validate_condition)
         }
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use super::calls::CallBuilder;
 use super::columns::{added_columns, field_name};
-use super::leaves::{self, LeafSpec};
+use super::leaves::{self, FieldTypes, LeafSpec};
 use super::level::{Level, Source};
 use super::types::{data_type, field_type, stronger, type_of};
 use super::wildcards::{Names, expand_dimensions, expand_fields, with_types};
@@ -83,9 +83,6 @@ impl<'a> Linker<'a> {
             .collect();
         typed.fields = expand_fields(&fields, &level.dimensions, &names)?;
         typed.dimensions = expand_dimensions(&level.dimensions, &names)?;
-        for field in &typed.fields {
-            type_of(&field.expr)?;
-        }
         Ok(typed)
     }
 
@@ -128,18 +125,22 @@ impl<'a> Linker<'a> {
         let mut found = None;
         for source in &typed.sources {
             let here = match source {
-                TypedSource::Measurement(measurement) => match measurement.field(name) {
-                    Some(def) => Some(data_type(def.field_type)),
-                    None => self
-                        .description(measurement)
-                        .is_some_and(|d| d.tag_keys.contains(name))
-                        .then_some(DataType::Tag),
-                },
+                TypedSource::Measurement(measurement) => self.type_in_measurement(measurement, name),
                 TypedSource::Subquery(inner) => inner.type_of_column(name),
             };
             found = stronger(found, here);
         }
         found
+    }
+
+    fn type_in_measurement(&self, measurement: &MeasurementSource, name: &str) -> Option<DataType> {
+        let description = self.description(measurement);
+        let field = measurement.field(name);
+        // A field without points in the policy is not known there.
+        match field.filter(|def| description.is_none_or(|d| d.fields.contains(&def.id))) {
+            Some(def) => Some(data_type(def.field_type)),
+            None => description.is_some_and(|d| d.tag_keys.contains(name)).then_some(DataType::Tag),
+        }
     }
 
     /// Makes the stage of a level.
@@ -184,9 +185,11 @@ impl<'a> Linker<'a> {
             rows,
             seed: self.now_ns as u64,
             leaves: Vec::new(),
+            is_tag_of_subquery: &|name| typed.is_tag_of_subquery(name),
+            fault: None,
         };
         let list = builder.select_list(&typed.fields)?;
-        let specs = builder.leaves;
+        let (specs, fault) = (builder.leaves, builder.fault);
         let sources = self.sources(typed, &specs, (&window, rows), level)?;
         Ok(Stage {
             sources,
@@ -199,6 +202,7 @@ impl<'a> Linker<'a> {
             slots: list.slots,
             absent: absent_of(level),
             rows,
+            fault,
         })
     }
 
@@ -239,6 +243,8 @@ impl<'a> Linker<'a> {
             match source {
                 TypedSource::Measurement(measurement) => {
                     let order = (window, level.ascending);
+                    let elsewhere = |name: &str| field_type(self.type_of_name(typed, name));
+                    let residual = (residual, &elsewhere as FieldTypes<'_>);
                     let fragment = leaves::fragment(measurement, residual, specs, order, rows)?;
                     sources.push(StageSource::Measurement(fragment));
                 }
@@ -266,11 +272,27 @@ impl<'a> Linker<'a> {
 }
 
 impl Typed<'_> {
+    /// Checks the types of the select list. 1.x does so for the outermost one only; what does not go together in a subquery
+    /// is null.
+    pub(super) fn check_types(&self) -> Result<(), QueryError> {
+        self.fields.iter().try_for_each(|field| type_of(&field.expr).map(drop))
+    }
+
+    /// Whether a name is a GROUP BY tag of a subquery: functions are told of its type.
+    fn is_tag_of_subquery(&self, name: &str) -> bool {
+        self.sources.iter().any(|source| {
+            let TypedSource::Subquery(inner) = source else { return false };
+            matches!(inner.column(name), Some(crate::stage::InnerColumn::Tag(_)))
+        })
+    }
+
     /// The type of a column as an outer level sees it: a select item, else a GROUP BY tag.
     pub(super) fn type_of_column(&self, name: &str) -> Option<DataType> {
         let item = self.fields.iter().find(|f| field_name(f) == name);
         let found = item.and_then(|f| type_of(&f.expr).ok().flatten());
-        found.or_else(|| self.column(name).and(Some(DataType::Tag)))
+        // A column of no type is nothing; one that is no item may be a tag.
+        let tag = item.is_none() && self.column(name).is_some();
+        found.or_else(|| tag.then_some(DataType::Tag))
     }
 
     /// Where a column is in the rows of this level: an output with its type, or a GROUP BY tag.

@@ -115,9 +115,6 @@ pub(super) fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
 fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
     let args = call.args.iter().map(type_of).collect::<Result<Vec<_>, _>>()?;
     let first = args.first().copied().flatten();
-    if let Some(function) = math::Function::by_name(&call.name) {
-        return Ok(type_of_math(function, first));
-    }
     Ok(match call.name.as_str() {
         "mean"
         | "median"
@@ -129,16 +126,11 @@ fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
         | "holt_winters"
         | "holt_winters_with_fit" => Some(DataType::Float),
         "count" | "elapsed" => Some(DataType::Integer),
+        "abs" | "ceil" | "floor" | "round" => first,
+        // 1.6 takes the result of other math functions for what their argument is, too, if it knows that.
+        name if math::Function::by_name(name).is_some() => first.or(Some(DataType::Float)),
         _ => first,
     })
-}
-
-/// Arguments of a wrong type are no error: the function is null for them.
-fn type_of_math(function: math::Function, first: Option<DataType>) -> Option<DataType> {
-    match function {
-        math::Function::Abs | math::Function::Floor | math::Function::Ceil | math::Function::Round => first,
-        _ => Some(DataType::Float),
-    }
 }
 
 fn type_of_binary(binary: &BinaryExpr) -> Result<Option<DataType>, QueryError> {

@@ -5,8 +5,10 @@ use super::readers::has_field;
 use super::sources::{compile, locate};
 use super::tag_values::KeyFilter;
 use super::{Readers, ShowContext};
+use crate::condition::{FieldKind, RowCondition, SeriesFilter};
 use crate::error::QueryError;
 use crate::influxql::ast::{Cardinality, Expr, WildcardKind};
+use crate::result::Cell;
 use model::catalog::{Database, RetentionPolicy};
 use model::scan::{GroupReader, SeriesRef};
 use model::{FieldId, TagPredicate};
@@ -40,9 +42,8 @@ pub(super) struct Group {
 /// One thing that is counted once in its group.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
-    Series(Arc<[(Arc<str>, Arc<str>)]>),
+    Series(usize, Arc<[(Arc<str>, Arc<str>)]>),
     Name(Arc<str>),
-    Pair(Arc<str>, Arc<str>),
     Field(FieldId),
 }
 
@@ -99,9 +100,30 @@ impl<'a> Selection<'a> {
         Ok(keys)
     }
 
+    /// WHERE as a SELECT from the measurement reads it.
+    fn condition(&self, database: &Database, measurement: &str) -> Result<RowCondition, QueryError> {
+        let own = |name: &str| database.fields.get(measurement, name);
+        // A field of another measurement is a field that no point here has.
+        let elsewhere = |name: &str| self.measurements.keys().find_map(|m| database.fields.get(m, name));
+        let kind = |name: &str| match own(name).or_else(|| elsewhere(name)) {
+            Some(def) => FieldKind::Field(def.field_type),
+            None => FieldKind::Tag,
+        };
+        RowCondition::compile(self.filter.residual(), &kind)
+    }
+
     fn group(&self, measurement: Arc<str>, series: &SeriesRef) -> Group {
         let tags = self.dimensions.iter().map(|key| (Arc::clone(key), Arc::from(series.tag(key)))).collect();
         Group { measurement, tags }
+    }
+}
+
+/// Whether WHERE lets a series pass. 1.x counts names of series, not points: there a field has no value.
+fn passes(condition: &RowCondition, series: &SeriesRef) -> bool {
+    match condition.bind(&|key| series.tag(key)) {
+        SeriesFilter::All => true,
+        SeriesFilter::Nothing => false,
+        SeriesFilter::Rows(expr) => expr.passes(&|_| Cell::Null),
     }
 }
 
@@ -113,12 +135,16 @@ pub(super) fn count(
 ) -> Result<BTreeMap<Group, usize>, QueryError> {
     let mut items: BTreeMap<Group, BTreeSet<Item>> = BTreeMap::new();
     for (measurement, places) in &selection.measurements {
-        let predicate = selection.filter.predicate(measurement)?;
-        for (database, policy) in places {
-            let place =
-                Place { database, policy, fields: readers.fields(database.id, policy.id, measurement) };
+        for (number, (database, policy)) in places.iter().enumerate() {
+            let condition = selection.condition(database, measurement)?;
+            let fields = readers.fields(database.id, policy.id, measurement);
+            let place = Place { number, database, policy, fields };
+            let predicate = condition.tag_predicate();
             let series = readers.series(database.id, measurement, &predicate, selection.filter.range);
             for (reader, series) in series {
+                if !passes(&condition, &series) {
+                    continue;
+                }
                 let found = place.items(counted, measurement, reader, &series)?;
                 if found.is_empty() {
                     continue;
@@ -136,6 +162,8 @@ pub(super) fn count(
 
 /// A measurement in a retention policy.
 struct Place<'a> {
+    /// Which of the FROM clause: 1.x counts a series once for each.
+    number: usize,
     database: &'a Database,
     policy: &'a RetentionPolicy,
     /// The measurement's fields that have points in the policy.
@@ -164,14 +192,14 @@ impl Place<'_> {
             return Ok(Vec::new());
         }
         Ok(match counted {
-            Counted::Series => vec![Item::Series(Arc::clone(&series.tags))],
+            Counted::Series => vec![Item::Series(self.number, Arc::clone(&series.tags))],
             Counted::Measurements => vec![Item::Name(Arc::clone(measurement))],
             Counted::TagKeys => series.tags.iter().map(|(key, _)| Item::Name(Arc::clone(key))).collect(),
             Counted::TagValues(keys) => series
                 .tags
                 .iter()
                 .filter(|(key, _)| keys.contains(key))
-                .map(|(key, value)| Item::Pair(Arc::clone(key), Arc::clone(value)))
+                .map(|(_, value)| Item::Name(Arc::clone(value)))
                 .collect(),
             Counted::FieldKeys => Vec::new(),
         })

@@ -77,7 +77,10 @@ impl<'a> Readers<'a> {
         policy: RetentionPolicyId,
         measurement: &str,
     ) -> BTreeSet<FieldId> {
-        self.0.iter().flat_map(|reader| reader.fields(database, policy, measurement).into_keys()).collect()
+        self.0
+            .iter()
+            .flat_map(|reader| reader.fields(database, policy, measurement, TimeRange::ALL).into_keys())
+            .collect()
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) fn show(
 ) -> Result<Vec<Series>, QueryError> {
     let located = locate(&statement.sources, context)?;
     let filter = Filter::of(statement.condition.as_ref(), context)?;
+    // What is wrong with the clause is told also where no measurement is looked at.
+    filter.predicate("")?;
     let measurements: BTreeSet<(Arc<str>, &str)> = located
         .iter()
         .flat_map(|source| {

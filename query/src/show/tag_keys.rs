@@ -15,6 +15,8 @@ pub(super) fn show(
 ) -> Result<Vec<Series>, QueryError> {
     let database = context.required_database()?;
     let filter = Filter::of(statement.condition.as_ref(), context)?;
+    // What is wrong with the clause is told also where no measurement is looked at.
+    filter.predicate("")?;
     let names = Names::of(&statement.sources)?;
     let mut series = Vec::new();
     for measurement in readers.measurements(database.id) {

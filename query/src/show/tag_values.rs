@@ -24,6 +24,8 @@ pub(super) fn show(
     let mut values = Filter::of(statement.condition.as_ref(), context)?;
     filter.retain(&|comparison| !is_about_value(comparison));
     values.retain(&is_about_value);
+    // What is wrong with the clause is told also where no measurement is looked at.
+    filter.predicate("")?;
     let names = Names::of(&statement.sources)?;
     let wanted_keys = KeyFilter::of(&statement.key)?;
     let wanted_values = value_predicate(&values)?;

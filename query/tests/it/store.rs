@@ -180,10 +180,15 @@ impl GroupReader for Group {
         database: DatabaseId,
         policy: RetentionPolicyId,
         measurement: &str,
+        range: TimeRange,
     ) -> BTreeMap<FieldId, FieldType> {
         let series = self.series.iter().filter(|s| s.database == database && &*s.measurement == measurement);
         let fields = series.flat_map(|s| s.fields.iter()).filter(|f| f.0 == policy);
-        fields.map(|(_, id, field_type)| (*id, *field_type)).collect()
+        let has_points = |field: FieldId| {
+            let columns = self.points.iter().filter(|((p, _, f), _)| *p == policy && *f == field);
+            columns.into_iter().any(|(_, points)| points.keys().any(|t| range.contains(*t)))
+        };
+        fields.filter(|f| has_points(f.1)).map(|(_, id, field_type)| (*id, *field_type)).collect()
     }
 
     fn open(&self, policy: RetentionPolicyId) -> Box<dyn PolicyReader> {

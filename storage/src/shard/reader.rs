@@ -79,6 +79,7 @@ impl GroupReader for ShardReader {
         database: DatabaseId,
         policy: RetentionPolicyId,
         measurement: &str,
+        range: TimeRange,
     ) -> BTreeMap<FieldId, FieldType> {
         let state = self.inner.state.read();
         let Some(known) = state.policies.get(&policy).filter(|p| p.database == database) else {
@@ -86,7 +87,8 @@ impl GroupReader for ShardReader {
         };
         let fields = state.fields.of_measurement(database, measurement).iter();
         // The newest partition first: it has nearly all of them.
-        let has_points = |id: &FieldId| known.partitions.values().rev().any(|p| p.columns.contains_key(id));
+        let has_points =
+            |id: &FieldId| known.overlapping(range).rev().any(|(_, p)| p.columns.contains_key(id));
         let with_points = fields.filter(|id| has_points(id));
         with_points.filter_map(|id| Some((*id, state.fields.get((database, *id))?.field_type))).collect()
     }

@@ -126,7 +126,7 @@ fn all_types_keep_their_values() {
         for (field, value) in values.iter().enumerate() {
             assert_eq!(replica.all("m", field as u32), [(1, value.clone())]);
         }
-        let fields = replica.store().reader().fields(DB, RP, "m");
+        let fields = replica.store().reader().fields(DB, RP, "m", TimeRange::ALL);
         assert_eq!(fields[&FieldId(3)], FieldType::Boolean);
         assert_eq!(fields.len(), 5);
         replica.store().flush().unwrap();
@@ -237,7 +237,7 @@ fn a_dropped_database_is_gone_for_good() {
         let reader = replica.store().reader();
         assert!(reader.measurements(DB).is_empty(), "round {round}");
         assert_eq!(replica.store().lookup_series(DB, b"m"), None);
-        assert!(reader.fields(DB, RP, "m").is_empty());
+        assert!(reader.fields(DB, RP, "m", TimeRange::ALL).is_empty());
         assert_eq!(reader.measurements(DatabaseId(2)).len(), 1);
         drop(reader);
         match round {

@@ -237,7 +237,7 @@ impl Expected {
             let of =
                 self.points.iter().filter(|((p, s), _)| *p == policy && SERIES[*s].starts_with(measurement));
             let expected: BTreeSet<u32> = of.flat_map(|(_, fields)| fields.keys().copied()).collect();
-            let found = reader.fields(DB, POLICIES[policy], measurement);
+            let found = reader.fields(DB, POLICIES[policy], measurement, TimeRange::ALL);
             assert_eq!(found.keys().map(|f| f.0).collect::<BTreeSet<_>>(), expected);
         }
     }

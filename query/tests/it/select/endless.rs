@@ -44,7 +44,13 @@ impl GroupReader for Endless {
         ["a".into()].into()
     }
 
-    fn fields(&self, _: DatabaseId, _: RetentionPolicyId, _: &str) -> BTreeMap<FieldId, FieldType> {
+    fn fields(
+        &self,
+        _: DatabaseId,
+        _: RetentionPolicyId,
+        _: &str,
+        _: TimeRange,
+    ) -> BTreeMap<FieldId, FieldType> {
         BTreeMap::new()
     }
 
