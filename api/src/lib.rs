@@ -25,8 +25,10 @@ mod headers;
 mod influx;
 pub mod metrics;
 mod params;
+mod profiles;
 mod router;
 pub mod serve;
+pub mod statistics;
 
 pub use config::ApiConfig;
 pub use coordinator::Coordinator;

@@ -5,8 +5,10 @@ use crate::body::Budget;
 use crate::config::{ApiConfig, UNHEARD_QUERIES_MAX};
 use crate::coordinator::Coordinator;
 use crate::encode::Format;
+use crate::encode::room::AnswerRoom;
 use crate::error::Failure;
 use crate::influx::write::Target;
+use crate::profiles::Profiles;
 use crate::{HttpMetrics, headers, influx, params::Params};
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +26,10 @@ pub(crate) struct Api {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     pub(crate) config: ApiConfig,
     pub(crate) budget: Budget,
+    /// Memory of answers that are not chunked.
+    pub(crate) answers: Arc<AnswerRoom>,
+    /// Who counts requests by their clients now.
+    pub(crate) profiles: Profiles,
     /// Places for queries that nobody waits for.
     pub(crate) unheard_queries: Arc<Semaphore>,
 }
@@ -33,7 +39,15 @@ pub fn influx_router(coordinator: Arc<dyn Coordinator>, config: ApiConfig) -> Ro
     let budget =
         Budget::new(config.bodies_in_flight_bytes_max, config.overload_wait, Arc::clone(&config.metrics));
     let unheard_queries = Arc::new(Semaphore::new(UNHEARD_QUERIES_MAX));
-    let api = Arc::new(Api { coordinator, config, budget, unheard_queries });
+    let answers = Arc::new(AnswerRoom::new(config.answer_bytes_max, config.answers_bytes_max));
+    let api = Arc::new(Api {
+        coordinator,
+        config,
+        budget,
+        answers,
+        profiles: Profiles::default(),
+        unheard_queries,
+    });
     Router::new().fallback(influx_answer).with_state(api)
 }
 
@@ -54,13 +68,15 @@ pub(crate) enum Endpoint {
     Ping,
     Health,
     Metrics,
+    DebugVars,
+    DebugRequests,
     Admin,
     Unknown,
 }
 
 impl Endpoint {
     /// All, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Query,
         Self::Write,
         Self::WriteV2,
@@ -70,6 +86,8 @@ impl Endpoint {
         Self::Ping,
         Self::Health,
         Self::Metrics,
+        Self::DebugVars,
+        Self::DebugRequests,
         Self::Admin,
         Self::Unknown,
     ];
@@ -85,6 +103,8 @@ impl Endpoint {
             Self::Ping => "ping",
             Self::Health => "health",
             Self::Metrics => "metrics",
+            Self::DebugVars => "debug_vars",
+            Self::DebugRequests => "debug_requests",
             Self::Admin => "admin",
             Self::Unknown => "unknown",
         }
@@ -101,6 +121,8 @@ impl Endpoint {
             "/ping" | "/status" => Self::Ping,
             "/health" => Self::Health,
             "/metrics" => Self::Metrics,
+            "/debug/vars" => Self::DebugVars,
+            "/debug/requests" => Self::DebugRequests,
             _ => Self::Unknown,
         }
     }
@@ -112,7 +134,7 @@ impl Endpoint {
             Self::Write => "OPTIONS, POST",
             Self::WriteV2 | Self::Flux | Self::PromWrite | Self::PromRead => "POST",
             Self::Ping => "GET, HEAD",
-            Self::Health | Self::Metrics => "GET",
+            Self::Health | Self::Metrics | Self::DebugVars | Self::DebugRequests => "GET",
             Self::Admin | Self::Unknown => "",
         }
     }
@@ -123,6 +145,7 @@ async fn influx_answer(State(api): State<Arc<Api>>, request: Request) -> Respons
     let metrics = Arc::clone(&api.config.metrics);
     let _active = metrics.start();
     let endpoint = Endpoint::of_influx_path(request.uri().path());
+    api.profiles.observe(endpoint, &request);
     let mut response = if endpoint == Endpoint::Unknown {
         text(StatusCode::NOT_FOUND, "404 page not found\n")
     } else if !endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
@@ -154,6 +177,8 @@ async fn routed(api: Arc<Api>, endpoint: Endpoint, request: Request) -> Response
             Endpoint::PromRead => influx::prom::read(api, request, &url).await,
             Endpoint::Ping => Ok(influx::ping::answer(&url)),
             Endpoint::Health => Ok(influx::health::answer(&*api.coordinator)),
+            Endpoint::DebugVars => Ok(influx::debug::vars(&*api.coordinator)),
+            Endpoint::DebugRequests => influx::debug::requests(&api, &url).await,
             Endpoint::Metrics => Ok(metrics_text(&*api.coordinator, &api.config.metrics)),
             Endpoint::Admin | Endpoint::Unknown => Ok(text(StatusCode::NOT_FOUND, "404 page not found\n")),
         };

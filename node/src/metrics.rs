@@ -29,6 +29,17 @@ impl NodeMetrics {
         self.writes_refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Points acknowledged and points dropped one by one.
+    pub(crate) fn points(&self) -> (u64, u64) {
+        (self.points_written.load(Ordering::Relaxed), self.points_dropped.load(Ordering::Relaxed))
+    }
+
+    /// Statements answered, and the time they took together.
+    pub(crate) fn statements(&self) -> (u64, Duration) {
+        let count = self.statements.count.load(Ordering::Relaxed);
+        (count, Duration::from_micros(self.statements.sum_us.load(Ordering::Relaxed)))
+    }
+
     /// Counts one answered statement.
     pub(crate) fn statement_done(&self, took: Duration) {
         self.statements.observe(took);

@@ -10,6 +10,7 @@ pub mod condition;
 pub mod ddl;
 pub mod delete;
 pub mod error;
+pub mod explain;
 pub mod influxql;
 pub mod math;
 pub mod result;
@@ -33,6 +34,7 @@ mod window;
 
 pub use budget::{Budget, MemoryPool, QueryLimits};
 pub use error::QueryError;
+pub use explain::{Timing, explain};
 pub use fragment::{Fragment, Partial, Selection};
 pub use plan::{PlanContext, SelectPlan, plan_select};
 pub use select::{Scatter, execute_select};

@@ -34,6 +34,8 @@ mod fuzz_influxql;
 #[cfg(test)]
 mod fuzz_line_protocol;
 #[cfg(test)]
+mod horrors;
+#[cfg(test)]
 mod leader_kills;
 #[cfg(test)]
 mod limits;
@@ -46,6 +48,8 @@ mod recorded_writes;
 mod request_sequences;
 #[cfg(test)]
 mod retention;
+#[cfg(test)]
+mod running;
 #[cfg(test)]
 mod snapshot_crash;
 #[cfg(test)]
