@@ -1,5 +1,6 @@
 //! What an operator may set about the HTTP surface.
 
+use crate::auth::AuthConfig;
 use crate::metrics::HttpMetrics;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct ApiConfig {
     /// Rows of an answer that is not chunked; what is beyond is cut off, as 1.x's `max-row-limit` does. 0, the default, is
     /// no limit.
     pub rows_max: usize,
+    /// Who is asked for credentials. Default nobody.
+    pub auth: AuthConfig,
     /// Where requests are counted; share it with the admin router to have it in `/metrics`.
     pub metrics: Arc<HttpMetrics>,
 }
@@ -50,6 +53,7 @@ impl Default for ApiConfig {
             answer_bytes_max: 128 << 20,
             answers_bytes_max: 128 << 20,
             rows_max: 0,
+            auth: AuthConfig::default(),
             metrics: Arc::default(),
         }
     }

@@ -186,6 +186,12 @@ impl HttpMetrics {
                 "Bytes of request bodies in memory.",
                 &self.bodies_in_flight_bytes,
             ),
+            (
+                "steadfast_http_auth_failures_total",
+                "counter",
+                "Requests without credentials, or with wrong ones.",
+                &self.auth_failures,
+            ),
         ] {
             let value = value.load(Ordering::Relaxed);
             writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;

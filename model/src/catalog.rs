@@ -1,4 +1,4 @@
-//! The catalog: databases, retention policies, field types, nodes, slots. The whole state of the meta group.
+//! The catalog: databases, retention policies, field types, users, nodes, slots. The whole state of the meta group.
 //!
 //! It changes only by [`Catalog::apply`], which is a function of (catalog, command): no clock, no randomness, no
 //! configuration. Every node holds a copy and reads it without asking anybody.
@@ -8,10 +8,14 @@ mod database;
 mod fields;
 mod nodes;
 mod policy;
+mod subscription;
+mod user;
 
 pub use command::{CatalogCommand, CatalogError, PolicyChange, PolicySpec};
 pub use fields::{FieldDef, FieldTable, Measurement, NewField};
 pub use policy::{RetentionPolicy, default_shard_duration_ns};
+pub use subscription::{Destination, Subscription, SubscriptionMode};
+pub use user::{Access, PasswordHash, User};
 
 use crate::id::{DatabaseId, GroupId, NodeId, RetentionPolicyId};
 use std::collections::BTreeMap;
@@ -39,6 +43,8 @@ pub struct Catalog {
     pub next_policy: u32,
     /// Next node id, never given before; 0 before the bootstrap.
     pub next_node: u64,
+    /// In order of creation, which is the order of SHOW USERS.
+    pub users: Vec<Arc<User>>,
 }
 
 /// A node as its peers and its operators see it. Addresses are `host:port` with DNS names where there are some.
@@ -88,6 +94,7 @@ impl Catalog {
             CatalogCommand::CreateDatabase { name, policy } => self.create_database(name, policy),
             CatalogCommand::DropDatabase { name } => {
                 self.databases.retain(|d| *d.name != **name);
+                self.forget_access(name);
                 Ok(())
             }
             CatalogCommand::CreateRetentionPolicy { database, spec, make_default } => {
@@ -101,6 +108,21 @@ impl Catalog {
                 Ok(())
             }
             CatalogCommand::RegisterFields { database, fields } => self.register_fields(*database, fields),
+            CatalogCommand::CreateUser { name, hash, admin } => self.create_user(name, hash, *admin),
+            CatalogCommand::DropUser { name } => {
+                self.users.retain(|user| *user.name != **name);
+                Ok(())
+            }
+            CatalogCommand::SetPassword { name, hash } => self.set_password(name, hash),
+            CatalogCommand::SetAdmin { name, admin } => self.set_admin(name, *admin),
+            CatalogCommand::Grant { user, database, access } => self.grant(user, database, *access),
+            CatalogCommand::Revoke { user, database, access } => self.revoke(user, database, *access),
+            CatalogCommand::CreateSubscription { database, policy, subscription } => {
+                self.create_subscription(database, policy, subscription)
+            }
+            CatalogCommand::DropSubscription { database, policy, name } => {
+                self.drop_subscription(database, policy, name)
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 //! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
 //! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter`, `turns` and `running`,
 //!   `show`, `catalog`, `admin`;
+//! - `users`, `passwords`: statements with passwords, and how those are hashed and verified;
 //! - `maintenance`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`: what is
 //!   counted.
 
@@ -28,6 +29,7 @@ mod late;
 pub mod load;
 mod maintenance;
 mod metrics;
+mod passwords;
 mod query;
 mod running;
 mod scatter;
@@ -37,4 +39,5 @@ mod space;
 pub mod start;
 pub mod telemetry;
 mod turns;
+mod users;
 pub mod write;

@@ -35,6 +35,18 @@ impl NodeCoordinator {
         answered
     }
 
+    /// Runs a statement that changes something and is no command of the catalog; `None` if it is none.
+    async fn run_change(
+        &self,
+        request: &ExecuteRequest,
+        deadline: Instant,
+    ) -> Option<Result<(), ExecuteError>> {
+        match self.run_password_statement(&request.statement, deadline).await {
+            Some(done) => Some(done),
+            None => self.run_delete(request, deadline).await,
+        }
+    }
+
     async fn run_statement(
         &self,
         request: &ExecuteRequest,
@@ -48,8 +60,8 @@ impl NodeCoordinator {
             self.run_ddl(command, write_deadline).await?;
             return Ok(StatementResponse::default());
         }
-        match self.run_delete(request, write_deadline).await {
-            Some(deleted) => deleted.map(|()| StatementResponse::default()),
+        match self.run_change(request, write_deadline).await {
+            Some(changed) => changed.map(|()| StatementResponse::default()),
             None => self.read(request, work).await,
         }
     }

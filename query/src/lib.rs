@@ -13,6 +13,7 @@ pub mod error;
 pub mod explain;
 pub mod influxql;
 pub mod math;
+pub mod privileges;
 pub mod result;
 pub mod show;
 
