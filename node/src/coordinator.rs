@@ -4,6 +4,7 @@
 use crate::metrics::NodeMetrics;
 use crate::passwords::Passwords;
 use crate::running::Running;
+use crate::subscribers::{SubscriberLimits, Subscribers};
 use crate::turns::QueryTurns;
 use api::HttpMetrics;
 use api::coordinator::{
@@ -44,6 +45,8 @@ pub struct RequestLimits {
     pub query_slots: usize,
     /// Statements that may wait.
     pub queries_queued_max: usize,
+    /// What is on its way to subscribers.
+    pub subscribers: SubscriberLimits,
 }
 
 /// What statistics tell beside what the coordinator counts.
@@ -71,6 +74,7 @@ pub struct NodeCoordinator {
     pub(crate) query_memory: Arc<MemoryPool>,
     pub(crate) about: About,
     pub(crate) passwords: Passwords,
+    pub(crate) subscribers: Subscribers,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -89,6 +93,7 @@ impl NodeCoordinator {
             turns: QueryTurns::new(limits.query_slots, limits.queries_queued_max),
             query_memory: Arc::new(MemoryPool::new(limits.query_memory_bytes)),
             passwords: Passwords::new(),
+            subscribers: Subscribers::new(limits.subscribers),
             stopping: AtomicBool::new(false),
         }
     }

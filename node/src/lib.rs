@@ -11,6 +11,7 @@
 //! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter`, `turns` and `running`,
 //!   `show`, `catalog`, `admin`;
 //! - `users`, `passwords`: statements with passwords, and how those are hashed and verified;
+//! - [`subscribers`]: what was written, sent on;
 //! - `maintenance`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`: what is
 //!   counted.
 
@@ -37,6 +38,7 @@ mod show;
 pub mod shutdown;
 mod space;
 pub mod start;
+pub mod subscribers;
 pub mod telemetry;
 mod turns;
 mod users;

@@ -55,4 +55,6 @@ mod running;
 #[cfg(test)]
 mod snapshot_crash;
 #[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod support;
