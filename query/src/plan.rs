@@ -12,6 +12,7 @@ mod level;
 mod link;
 mod sources;
 mod symbols;
+mod technical;
 mod types;
 mod validate;
 mod wildcards;
