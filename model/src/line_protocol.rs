@@ -20,11 +20,13 @@ mod raw;
 mod reader;
 mod scan;
 mod timestamp;
+mod writer;
 
 pub use error::{Complaints, LineError, Reason};
 pub use key::LineKey;
 pub use raw::{RawKey, RawLine, RawLines};
 pub use reader::LineReader;
+pub use writer::{FieldName, LineHead, LineWriter, UnwritableName};
 
 use crate::series::{self, unescape};
 use crate::value::ValueRef;

@@ -10,7 +10,7 @@
 //! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
 //! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter` and `turns`, `catalog`,
 //!   `admin`;
-//! - `maintenance`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`: what is
+//! - `maintenance`, `continuous`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`: what is
 //!   counted.
 
 mod admin;
@@ -19,11 +19,13 @@ mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod continuous;
 pub mod coordinator;
 mod delete;
 pub mod dev;
 pub mod http_client;
 mod identity;
+mod into;
 mod late;
 pub mod load;
 mod maintenance;

@@ -21,6 +21,19 @@ impl NodeCoordinator {
     ) -> Result<StatementResponse, ExecuteError> {
         let started = Instant::now();
         let deadline = started + self.limits.query_timeout;
+        if let Statement::Select(select) = &request.statement
+            && select.target.is_some()
+        {
+            let response = self.select_into(&request, select, deadline).await?;
+            self.metrics.statement_done(started.elapsed());
+            return Ok(response);
+        }
+        if let Statement::CreateContinuousQuery(create) = &request.statement {
+            let deadline = started + self.limits.write_timeout;
+            self.create_continuous_query(&request, create, deadline).await?;
+            self.metrics.statement_done(started.elapsed());
+            return Ok(StatementResponse::default());
+        }
         let response = match query::ddl::catalog_command(&request.statement) {
             Some(command) => {
                 let deadline = started + self.limits.write_timeout;
@@ -40,6 +53,15 @@ impl NodeCoordinator {
         request: &ExecuteRequest,
         deadline: Instant,
     ) -> Result<StatementResponse, ExecuteError> {
+        Ok(self.read_held(request, deadline).await?.0)
+    }
+
+    /// Reads, and hands over the account of what the answer holds: until it is dropped, its memory counts.
+    pub(crate) async fn read_held(
+        &self,
+        request: &ExecuteRequest,
+        deadline: Instant,
+    ) -> Result<(StatementResponse, Held), ExecuteError> {
         let turn = self.turns.take(deadline).await?;
         self.refuse_unfit()?;
         let stale = self.read_barriers(deadline).await?;
@@ -47,7 +69,7 @@ impl NodeCoordinator {
         let replicas = self.replicas()?;
         let pool = Arc::clone(&self.query_memory);
         let budget = Arc::new(Budget::with_pool(&self.limits.query, deadline.into_std(), pool));
-        let cancel = CancelOnDrop(Arc::clone(&budget));
+        let held = Held(Arc::clone(&budget));
         let statement = self.statement_work(request, replicas, budget);
         let work = move || {
             // A client that left frees its turn when its threads have stopped, not before.
@@ -58,8 +80,7 @@ impl NodeCoordinator {
             Ok(result) => result.map_err(execute_error)?,
             Err(panic) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),
         };
-        drop(cancel);
-        Ok(StatementResponse { result, stale, missing_groups: Vec::new() })
+        Ok((StatementResponse { result, stale, missing_groups: Vec::new() }, held))
     }
 
     /// The blocking part, with all it needs moved in.
@@ -126,10 +147,17 @@ fn unfit(group: &Group, reason: &str) -> ExecuteError {
     ExecuteError::Unavailable(text)
 }
 
-/// Ends the query's threads when the client went away and this future was dropped.
-struct CancelOnDrop(Arc<Budget>);
+/// The account of a statement at work. Dropped, it ends the threads that are still on it: the client went away.
+pub(crate) struct Held(Arc<Budget>);
 
-impl Drop for CancelOnDrop {
+impl Held {
+    /// Whether the statement may go on.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        self.0.check()
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         self.0.cancel();
     }

@@ -6,6 +6,7 @@
 use crate::bootstrap::{self, Membership};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::continuous::run_continuous_queries;
 use crate::coordinator::{NodeCoordinator, RequestLimits};
 use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
@@ -202,13 +203,19 @@ async fn renew(parts: &Parts<'_>, error: anyhow::Error) -> anyhow::Result<Ended>
 fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identity) -> Vec<JoinHandle<()>> {
     let info = parts.membership.info().clone();
     let retention = parts.config.retention.check_interval;
+    let continuous = &parts.config.continuous_queries;
     let thresholds = Thresholds::of(&parts.config.disk);
-    vec![
+    let mut tasks = vec![
         parts.raft.spawn(maintenance::found_groups(Arc::clone(node), identity.clone())),
         tokio::spawn(maintenance::publish(Arc::clone(node), identity, info)),
         tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
         parts.raft.spawn(space::watch(Arc::clone(node), parts.config.node.data_dir.clone(), thresholds)),
-    ]
+    ];
+    if continuous.enabled {
+        let runner = run_continuous_queries(Arc::clone(node), continuous.run_interval);
+        tasks.push(tokio::spawn(runner));
+    }
+    tasks
 }
 
 /// The three ports, taken before anything else so that a port in use is the first thing said.

@@ -1,5 +1,7 @@
 //! CREATE, ALTER and DROP of databases and retention policies, as commands for the catalog.
 //!
+//! DROP CONTINUOUS QUERY is here too; CREATE needs more than its statement, see [`crate::continuous`].
+//!
 //! The node proposes the command to the meta group; whether it is allowed is decided where it is applied. The other
 //! statements that change something are not commands of the catalog: see [`crate::delete`], and the node refuses the rest.
 
@@ -46,6 +48,9 @@ pub fn catalog_command(statement: &Statement) -> Option<CatalogCommand> {
         },
         Statement::DropRetentionPolicy(s) => {
             CatalogCommand::DropRetentionPolicy { database: s.database.clone(), policy: s.name.clone() }
+        }
+        Statement::DropContinuousQuery(s) => {
+            CatalogCommand::DropContinuousQuery { database: s.database.clone(), name: s.name.clone() }
         }
         _ => return None,
     })

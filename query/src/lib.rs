@@ -7,11 +7,14 @@
 //! Everything here is pure and synchronous: no I/O, no async, no wall clock (`now` is given), no knowledge of nodes.
 
 pub mod condition;
+pub mod continuous;
 pub mod ddl;
 pub mod delete;
 pub mod error;
 pub mod influxql;
+pub mod into;
 pub mod math;
+pub mod names;
 pub mod result;
 pub mod show;
 

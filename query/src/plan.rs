@@ -18,11 +18,13 @@ mod validate;
 mod wildcards;
 
 use crate::budget::QueryLimits;
+use crate::condition::Environment;
 use crate::error::QueryError;
 use crate::fragment::{Fragment, FragmentWork};
-use crate::influxql::ast::SelectStatement;
+use crate::influxql::ast::{Expr, SelectStatement};
 use crate::select::Scatter;
 use crate::stage::Stage;
+use crate::window::Window;
 use jiff::tz::TimeZone;
 use level::{Level, Source};
 use link::{Linker, Outer};
@@ -53,6 +55,8 @@ pub struct SelectPlan {
     level: Level,
     now_ns: i64,
     limits: QueryLimits,
+    /// INTO was said: the rows are to become points.
+    is_into: bool,
     /// The stages, unless tag keys are needed to make them.
     pub(crate) linked: Option<Linked>,
     /// `tz()`.
@@ -64,6 +68,8 @@ pub struct SelectPlan {
 pub(crate) struct Linked {
     pub(crate) stage: Stage,
     pub(crate) columns: Arc<[Arc<str>]>,
+    /// Which columns are tags of the points that INTO makes of the rows.
+    pub(crate) tag_columns: Vec<usize>,
 }
 
 /// Tag keys and fields of a measurement that have points in a policy.
@@ -84,14 +90,12 @@ type Descriptions = HashMap<(RetentionPolicyId, Arc<str>), Description>;
 ///
 /// [`QueryError::Statement`] with InfluxDB 1.x's text, or [`QueryError::LimitExceeded`] for too many buckets.
 pub fn plan_select(statement: &SelectStatement, context: &PlanContext<'_>) -> Result<SelectPlan, QueryError> {
-    if statement.target.is_some() {
-        return Err(QueryError::statement("SELECT INTO is not supported"));
-    }
     let level = Level::compile(statement, context)?;
     let mut plan = SelectPlan {
         time_zone: level.window.zone.clone(),
         now_ns: context.now_ns,
         limits: context.limits,
+        is_into: statement.target.is_some(),
         linked: None,
         level,
     };
@@ -104,6 +108,11 @@ pub fn plan_select(statement: &SelectStatement, context: &PlanContext<'_>) -> Re
         }
     }
     Ok(plan)
+}
+
+/// The GROUP BY time of a statement, without its zone; no interval if it has none.
+pub(crate) fn group_by_window(dimensions: &[Expr], environment: &Environment) -> Result<Window, QueryError> {
+    Ok(dimensions::compile_dimensions(dimensions, environment)?.window)
 }
 
 impl SelectPlan {
@@ -126,9 +135,13 @@ impl SelectPlan {
         let linker = Linker { descriptions, now_ns: self.now_ns, limits: self.limits };
         let typed = linker.typed(&self.level)?;
         typed.check_types()?;
-        let names = columns::column_names(&self.level.time_column, &typed.fields);
         let stage = linker.stage(&typed, &Outer::none())?;
-        Ok(Linked { stage, columns: names.into_iter().map(Arc::from).collect() })
+        let (names, tag_columns) = if self.is_into {
+            columns::names_of_points(&self.level.time_column, &typed.fields)
+        } else {
+            (columns::column_names(&self.level.time_column, &typed.fields), Vec::new())
+        };
+        Ok(Linked { stage, columns: names.into_iter().map(Arc::from).collect(), tag_columns })
     }
 }
 

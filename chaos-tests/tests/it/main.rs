@@ -14,6 +14,8 @@ mod clients;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod continuous_queries;
+#[cfg(test)]
 mod corruption;
 #[cfg(test)]
 mod crash;
@@ -33,6 +35,8 @@ mod election;
 mod fuzz_influxql;
 #[cfg(test)]
 mod fuzz_line_protocol;
+#[cfg(test)]
+mod into;
 #[cfg(test)]
 mod leader_kills;
 #[cfg(test)]
