@@ -3,6 +3,7 @@
 use crate::support::{ask, compare_all_rows, compare_answers, turn};
 use chaos_tests::report::{Failures, say};
 use chaos_tests::{Client, Cluster, Oracle, Settings};
+use std::fmt::Write;
 
 /// One statement a line; those that read look at what those before them wrote.
 const STATEMENTS: &str = include_str!("testdata/into_statements.txt");
@@ -47,6 +48,9 @@ fn prepare(client: &mut Client) {
         assert_eq!(client.query("", &format!("CREATE DATABASE {create}")).expect("an answer").status, 200);
     }
     assert_eq!(client.write("d", LINES.as_bytes()).expect("an answer").status, 204);
-    let many: String = (0..MANY).map(|i| format!("many,host=h{} v={i} {i}\n", i % 7)).collect();
+    let mut many = String::new();
+    for i in 0..MANY {
+        let _ok = writeln!(many, "many,host=h{} v={i} {i}", i % 7);
+    }
     assert_eq!(client.write("big", many.as_bytes()).expect("an answer").status, 204);
 }

@@ -108,7 +108,9 @@ impl Level {
         let (fields, time_column) = compile_fields(&statement.fields, &mut validator)?;
         validator.finish()?;
         let is_raw = validator.calls == 0;
-        if parent.is_some() && !is_raw && fill == Fill::Null {
+        // Nothing becomes of a null in an outer level, nor in a target; there, count() must not make zeros of windows
+        // without points.
+        if (parent.is_some() || statement.target.is_some()) && !is_raw && fill == Fill::Null {
             fill = Fill::None;
         }
         let mut level = Self {
