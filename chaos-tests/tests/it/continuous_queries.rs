@@ -2,7 +2,7 @@
 //!
 //! The source is written ahead of the clock, so that the value of every window is known before it is due.
 
-use crate::support::{turn, wait_until};
+use crate::support::{turn_beside_others, wait_until};
 use chaos_tests::report::say;
 use chaos_tests::{Client, Cluster, Settings};
 use serde_json::Value;
@@ -25,7 +25,7 @@ const CREATE: [&str; 4] = [
 
 #[test]
 fn every_window_is_written_through_changes_of_the_leader() {
-    let _turn = turn("continuous queries: the leader of the meta group is killed twice");
+    let _turn = turn_beside_others("continuous queries: the leader of the meta group is killed twice");
     let mut cluster = Cluster::start(&Settings::default());
     let mut client = cluster.client(0);
     for statement in ["CREATE DATABASE d", "CREATE RETENTION POLICY week ON d DURATION 7d REPLICATION 1"] {

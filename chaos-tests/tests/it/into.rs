@@ -1,6 +1,6 @@
 //! SELECT … INTO beside a real influxd: what it answers, and what it has written as the other nodes read it.
 
-use crate::support::{ask, compare_all_rows, compare_answers, turn};
+use crate::support::{ask, compare_all_rows, compare_answers, turn_beside_others};
 use chaos_tests::report::{Failures, say};
 use chaos_tests::{Client, Cluster, Oracle, Settings};
 use std::fmt::Write;
@@ -14,7 +14,7 @@ const MANY: usize = 25_000;
 
 #[test]
 fn select_into_writes_what_influxd_writes() {
-    let _turn = turn("into: SELECT INTO on three nodes and on influxd");
+    let _turn = turn_beside_others("into: SELECT INTO on three nodes and on influxd");
     let (oracle, cluster) = (Oracle::start(), Cluster::start(&Settings::default()));
     let mut judge = oracle.client();
     let mut nodes: Vec<Client> = (0..cluster.size()).map(|node| cluster.client(node)).collect();
