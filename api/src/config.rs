@@ -1,5 +1,6 @@
 //! What an operator may set about the HTTP surface.
 
+use crate::auth::AuthConfig;
 use crate::metrics::HttpMetrics;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct ApiConfig {
     pub body_timeout: Duration,
     /// Bytes of an answer that is not chunked, as kept until it is sent; above it 422. Default 256 MiB.
     pub answer_bytes_max: usize,
+    /// Who is asked for credentials. Default nobody.
+    pub auth: AuthConfig,
     /// Where requests are counted; share it with the admin router to have it in `/metrics`.
     pub metrics: Arc<HttpMetrics>,
 }
@@ -43,6 +46,7 @@ impl Default for ApiConfig {
             overload_wait: Duration::from_secs(2),
             body_timeout: Duration::from_secs(60),
             answer_bytes_max: 256 << 20,
+            auth: AuthConfig::default(),
             metrics: Arc::default(),
         }
     }

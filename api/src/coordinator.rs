@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use model::catalog::{Catalog, User};
 use query::influxql::ast::Statement;
 use query::result::StatementResult;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the HTTP surface needs to answer.
@@ -12,6 +14,20 @@ pub trait Coordinator: Send + Sync + Debug + 'static {
     /// Whether a database of this name exists. `/write` asks before it reads the body, as 1.x does. Waits for the
     /// catalog to be current only when this node does not know the database.
     fn database_exists<'a>(&'a self, database: &'a str) -> BoxFuture<'a, bool>;
+
+    /// Databases and users, to decide who may do what.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::Unavailable`] when it must be [`Currency::Current`] and the cluster does not answer.
+    fn catalog(&self, currency: Currency) -> BoxFuture<'_, Result<Arc<Catalog>, ExecuteError>>;
+
+    /// Whether this is the user's password. Costly the first time, cheap for a password that was right before.
+    fn verify_password<'a>(
+        &'a self,
+        user: &'a User,
+        password: &'a str,
+    ) -> BoxFuture<'a, Result<bool, VerifyError>>;
 
     /// Stores every good line of a body. Returns when a majority of each group concerned has its points on disk and
     /// its leader has applied them. Parks through elections, up to the write timeout.
@@ -32,6 +48,20 @@ pub trait Coordinator: Send + Sync + Debug + 'static {
     /// Prometheus text of this node's metrics.
     fn metrics(&self) -> String;
 }
+
+/// How new a catalog must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Currency {
+    /// As this node has it.
+    Local,
+    /// With every change that was acknowledged before.
+    Current,
+}
+
+/// Too many passwords wait to be verified. HTTP 503.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords wait to be verified")]
+pub struct VerifyError;
 
 /// `/write`, after the body was received and inflated.
 #[derive(Debug, Clone)]

@@ -79,6 +79,16 @@ impl From<ExecuteError> for StatementFailure {
     }
 }
 
+/// Where there is no result to put a text into.
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
+        match StatementFailure::from(error) {
+            StatementFailure::Whole(failure) => failure,
+            StatementFailure::InResult(text) => Self::internal(text),
+        }
+    }
+}
+
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         Self::unavailable(error.to_string())

@@ -4,6 +4,7 @@
 //! ```text
 //! serve      TCP → hyper → a router; bounds connections, slow headers, idle and stalled clients; ends gracefully
 //! router     influx_router, admin_router: path + method → endpoint; common headers, CORS, request metrics
+//! auth       who asks: credentials, tokens; what they may do
 //! influx/*   one endpoint each: ping, query, write, health, Prometheus remote write and read
 //! admin/*    probes, metrics, cluster, checksum
 //! params     URL, form and multipart parameters; bind parameters of a query
@@ -16,6 +17,7 @@
 //! Answers are those of InfluxDB 1.6.7 to the letter; where they differ on purpose, the line says so.
 
 mod admin;
+pub mod auth;
 mod body;
 pub mod config;
 pub mod coordinator;
@@ -28,6 +30,7 @@ mod params;
 mod router;
 pub mod serve;
 
+pub use auth::AuthConfig;
 pub use config::ApiConfig;
 pub use coordinator::Coordinator;
 pub use metrics::HttpMetrics;

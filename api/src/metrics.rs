@@ -17,6 +17,7 @@ pub struct HttpMetrics {
     requests_active: AtomicU64,
     body_bytes: AtomicU64,
     bodies_in_flight_bytes: AtomicU64,
+    auth_failures: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +45,11 @@ impl HttpMetrics {
             metrics.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         }
         metrics.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a request whose credentials were missing or wrong.
+    pub(crate) fn auth_failed(&self) {
+        self.auth_failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts bytes of bodies received for `/write`, inflated.
@@ -111,6 +117,12 @@ impl HttpMetrics {
                 "gauge",
                 "Bytes of request bodies in memory.",
                 &self.bodies_in_flight_bytes,
+            ),
+            (
+                "steadfast_http_auth_failures_total",
+                "counter",
+                "Requests without credentials, or with wrong ones.",
+                &self.auth_failures,
             ),
         ] {
             let value = value.load(Ordering::Relaxed);

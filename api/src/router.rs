@@ -1,7 +1,8 @@
 //! Which endpoint answers, and what all answers have in common: headers, request ids, CORS, counting.
 
 use crate::admin;
-use crate::body::Budget;
+use crate::auth::{self, Caller};
+use crate::body::{self, Budget};
 use crate::config::{ApiConfig, UNHEARD_QUERIES_MAX};
 use crate::coordinator::Coordinator;
 use crate::encode::Format;
@@ -11,7 +12,7 @@ use crate::{HttpMetrics, headers, influx, params::Params};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use std::sync::Arc;
@@ -145,17 +146,12 @@ async fn routed(api: Arc<Api>, endpoint: Endpoint, request: Request) -> Response
     } else {
         let url = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
         let format = Format::from_accept(request_headers.get_all(ACCEPT).iter(), url.get("pretty") == "true");
-        let answer = match endpoint {
-            Endpoint::Query => influx::query::answer(api, request, url, format).await,
-            Endpoint::Write => influx::write::answer(api, request, Ok(Target::v1(&url))).await,
-            Endpoint::WriteV2 => influx::write::answer(api, request, Target::v2(&url)).await,
-            Endpoint::Flux => Ok(influx::flux::answer()),
-            Endpoint::PromWrite => influx::prom::write(api, request, &url).await,
-            Endpoint::PromRead => influx::prom::read(api, request, &url).await,
-            Endpoint::Ping => Ok(influx::ping::answer(&url)),
-            Endpoint::Health => Ok(influx::health::answer(&*api.coordinator)),
-            Endpoint::Metrics => Ok(metrics_text(&*api.coordinator, &api.config.metrics)),
-            Endpoint::Admin | Endpoint::Unknown => Ok(text(StatusCode::NOT_FOUND, "404 page not found\n")),
+        let answer = match auth::caller(&api, endpoint, &request_headers, &url).await {
+            Ok(caller) => answer_to(api, endpoint, caller, request, (url, format)).await,
+            Err(failure) => {
+                body::drain(&request_headers, &mut request.into_body()).await;
+                Err(failure)
+            }
         };
         let mut response = answer.unwrap_or_else(|failure| error(&failure, format));
         response.headers_mut().entry(CONTENT_TYPE).or_insert_with(|| format.content_type());
@@ -166,13 +162,37 @@ async fn routed(api: Arc<Api>, endpoint: Endpoint, request: Request) -> Response
     response
 }
 
+/// What an endpoint answers to somebody who may ask it.
+async fn answer_to(
+    api: Arc<Api>,
+    endpoint: Endpoint,
+    caller: Caller,
+    request: Request,
+    (url, format): (Params, Format),
+) -> Result<Response, Failure> {
+    match endpoint {
+        Endpoint::Query => influx::query::answer(api, caller, request, url, format).await,
+        Endpoint::Write => influx::write::answer(api, caller, request, Ok(Target::v1(&url))).await,
+        Endpoint::WriteV2 => influx::write::answer(api, caller, request, Target::v2(&url)).await,
+        Endpoint::Flux => Ok(influx::flux::answer()),
+        Endpoint::PromWrite => influx::prom::write(api, caller, request, &url).await,
+        Endpoint::PromRead => influx::prom::read(api, caller, request, &url).await,
+        Endpoint::Ping => Ok(influx::ping::answer(&url)),
+        Endpoint::Health => Ok(influx::health::answer(&*api.coordinator)),
+        Endpoint::Metrics => Ok(metrics_text(&*api.coordinator, &api.config.metrics)),
+        Endpoint::Admin | Endpoint::Unknown => Ok(text(StatusCode::NOT_FOUND, "404 page not found\n")),
+    }
+}
+
 /// An answer that is an error, in the client's format.
 pub(crate) fn error(failure: &Failure, format: Format) -> Response {
     let mut response = Response::new(Body::from(format.error(&failure.text)));
     *response.status_mut() = failure.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, format.content_type());
-    if let Some(value) = headers::error_value(&failure.text) {
+    if failure.status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"InfluxDB\""));
+    } else if let Some(value) = headers::error_value(&failure.text) {
         headers.insert(headers::INFLUXDB_ERROR, value);
     }
     if let Some(seconds) = failure.retry_after {

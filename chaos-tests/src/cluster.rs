@@ -114,6 +114,11 @@ impl Cluster {
         self.directory.path().join(format!("node-{node}"))
     }
 
+    /// Where a node's log is.
+    pub fn log(&self, node: usize) -> PathBuf {
+        self.directory.path().join(format!("node-{node}.log"))
+    }
+
     /// The running process of a node.
     ///
     /// Panics when the test has stopped it: a mistake in the test.
@@ -159,7 +164,7 @@ impl Cluster {
             command.env_remove(name);
         }
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        let log = self.directory.path().join(format!("node-{node}.log"));
+        let log = self.log(node);
         self.nodes[node].process = Some(Process::start(&mut command, &log));
     }
 

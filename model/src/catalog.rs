@@ -1,4 +1,4 @@
-//! The catalog: databases, retention policies, field types, nodes, slots. The whole state of the meta group.
+//! The catalog: databases, retention policies, field types, users, nodes, slots. The whole state of the meta group.
 //!
 //! It changes only by [`Catalog::apply`], which is a function of (catalog, command): no clock, no randomness, no
 //! configuration. Every node holds a copy and reads it without asking anybody.
@@ -9,11 +9,15 @@ mod database;
 mod fields;
 mod nodes;
 mod policy;
+mod subscription;
+mod user;
 
 pub use command::{CatalogCommand, CatalogError, PolicyChange, PolicySpec};
 pub use continuous::ContinuousQuery;
 pub use fields::{FieldDef, FieldTable, Measurement, NewField};
 pub use policy::{RetentionPolicy, default_shard_duration_ns};
+pub use subscription::{Destination, Subscription, SubscriptionMode};
+pub use user::{Access, PasswordHash, User};
 
 use crate::id::{DatabaseId, GroupId, NodeId, RetentionPolicyId};
 use std::collections::BTreeMap;
@@ -43,6 +47,8 @@ pub struct Catalog {
     pub next_node: u64,
     /// Continuous queries of all databases, in order of creation.
     pub continuous_queries: Vec<Arc<ContinuousQuery>>,
+    /// In order of creation, which is the order of SHOW USERS.
+    pub users: Vec<Arc<User>>,
 }
 
 /// A node as its peers and its operators see it. Addresses are `host:port` with DNS names where there are some.
@@ -95,6 +101,7 @@ impl Catalog {
                     self.continuous_queries.retain(|query| query.database != id);
                 }
                 self.databases.retain(|d| *d.name != **name);
+                self.forget_access(name);
                 Ok(())
             }
             CatalogCommand::CreateRetentionPolicy { database, spec, make_default } => {
@@ -118,6 +125,21 @@ impl Catalog {
             CatalogCommand::RecordContinuousRun { id, last_run_ns } => {
                 self.record_continuous_run(*id, *last_run_ns);
                 Ok(())
+            }
+            CatalogCommand::CreateUser { name, hash, admin } => self.create_user(name, hash, *admin),
+            CatalogCommand::DropUser { name } => {
+                self.users.retain(|user| *user.name != **name);
+                Ok(())
+            }
+            CatalogCommand::SetPassword { name, hash } => self.set_password(name, hash),
+            CatalogCommand::SetAdmin { name, admin } => self.set_admin(name, *admin),
+            CatalogCommand::Grant { user, database, access } => self.grant(user, database, *access),
+            CatalogCommand::Revoke { user, database, access } => self.revoke(user, database, *access),
+            CatalogCommand::CreateSubscription { database, policy, subscription } => {
+                self.create_subscription(database, policy, subscription)
+            }
+            CatalogCommand::DropSubscription { database, policy, name } => {
+                self.drop_subscription(database, policy, name)
             }
         }
     }

@@ -82,7 +82,7 @@ impl NodeCoordinator {
         &self,
         command: CatalogCommand,
         deadline: Instant,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<(), ExecuteError> {
         let dropped = match &command {
             CatalogCommand::DropDatabase { name } => {
                 let catalog = self.catalog_with(name, deadline).await;
@@ -106,11 +106,27 @@ impl NodeCoordinator {
             | CatalogCommand::RegisterFields { .. }
             | CatalogCommand::CreateContinuousQuery { .. }
             | CatalogCommand::DropContinuousQuery { .. }
-            | CatalogCommand::RecordContinuousRun { .. } => None,
+            | CatalogCommand::RecordContinuousRun { .. }
+            | CatalogCommand::CreateUser { .. }
+            | CatalogCommand::DropUser { .. }
+            | CatalogCommand::SetPassword { .. }
+            | CatalogCommand::SetAdmin { .. }
+            | CatalogCommand::Grant { .. }
+            | CatalogCommand::Revoke { .. }
+            | CatalogCommand::CreateSubscription { .. }
+            | CatalogCommand::DropSubscription { .. } => None,
         };
+        if may_be_repeated(&command) {
+            let catalog = self.current_catalog(deadline).await?;
+            let refused = catalog.refuse_repeated(&command);
+            refused.map_err(|error| ExecuteError::Statement(error.to_string()))?;
+        }
         self.change_catalog(&command, deadline).await?;
+        if changes_users(&command) {
+            self.wait_everywhere().await;
+        }
         match dropped {
-            Some(dropped) => self.drop_points(&dropped, deadline).await,
+            Some(dropped) => Ok(self.drop_points(&dropped, deadline).await?),
             None => Ok(()),
         }
     }
@@ -127,6 +143,27 @@ impl NodeCoordinator {
         try_join_all(submissions).await?;
         Ok(())
     }
+}
+
+/// Whether the command is applied without an error where 1.x refuses the statement: it may be proposed twice, when its
+/// first answer is lost, and must not tell of its own first application.
+fn may_be_repeated(command: &CatalogCommand) -> bool {
+    matches!(
+        command,
+        CatalogCommand::DropUser { .. }
+            | CatalogCommand::CreateSubscription { .. }
+            | CatalogCommand::DropSubscription { .. }
+    )
+}
+
+fn changes_users(command: &CatalogCommand) -> bool {
+    matches!(
+        command,
+        CatalogCommand::DropUser { .. }
+            | CatalogCommand::SetAdmin { .. }
+            | CatalogCommand::Grant { .. }
+            | CatalogCommand::Revoke { .. }
+    )
 }
 
 enum Dropped {

@@ -14,6 +14,7 @@
 //!   `stale_reads`;
 //! - [`StorageConfig`]: `block_cache`, `write_buffer`;
 //! - [`DiskConfig`]: `warn_percent`, `warn_bytes`, `save_percent`, `save_bytes`, `refuse_percent`, `refuse_bytes`;
+//! - [`AuthConfig`]: `enabled`, `shared_secret`, `ping`, `debug`;
 //! - [`HttpConfig`]: `max_connections`, `header_timeout`, `body_timeout`.
 //!
 //! Durations are [`std::time::Duration`]; sizes are [`ByteSize`] (`.bytes()`, `.as_usize()`).
@@ -26,11 +27,11 @@ mod value;
 
 pub use load::{Sources, environment_name, load, split_assignment};
 pub use options::{
-    Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, QueryConfig, RaftConfig, StorageConfig,
-    WriteConfig,
+    AuthConfig, Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, QueryConfig, RaftConfig,
+    StorageConfig, WriteConfig,
 };
 pub use reference::print;
-pub use value::{ByteSize, LogFormat, parse_duration};
+pub use value::{ByteSize, LogFormat, Secret, parse_duration};
 
 /// Why a configuration is refused. The text names the option, where its value came from, and what is accepted.
 #[derive(Debug, thiserror::Error)]

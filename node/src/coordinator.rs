@@ -2,11 +2,14 @@
 //! `catalog.rs` changes the catalog, `admin.rs` tells about the cluster.
 
 use crate::metrics::NodeMetrics;
+use crate::passwords::Passwords;
 use crate::turns::QueryTurns;
 use api::coordinator::{
-    AdminError, ExecuteError, ExecuteRequest, Readiness, StatementResponse, WriteError, WriteRequest,
+    AdminError, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse, VerifyError,
+    WriteError, WriteRequest,
 };
 use futures::future::BoxFuture;
+use model::catalog::{Catalog, User};
 use model::{Clock, GroupId};
 use query::MemoryPool;
 use raft::{RaftHost, SubmitError};
@@ -50,6 +53,7 @@ pub struct NodeCoordinator {
     pub(crate) turns: QueryTurns,
     /// What all statements together may hold.
     pub(crate) query_memory: Arc<MemoryPool>,
+    pub(crate) passwords: Passwords,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -63,6 +67,7 @@ impl NodeCoordinator {
             metrics: NodeMetrics::default(),
             turns: QueryTurns::new(limits.query_slots, limits.queries_queued_max),
             query_memory: Arc::new(MemoryPool::new(limits.query_memory_bytes)),
+            passwords: Passwords::new(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -92,6 +97,23 @@ impl api::Coordinator for NodeCoordinator {
             let deadline = Instant::now() + self.limits.barrier_timeout;
             self.catalog_with(database, deadline).await.database(database).is_some()
         })
+    }
+
+    fn catalog(&self, currency: Currency) -> BoxFuture<'_, Result<Arc<Catalog>, ExecuteError>> {
+        Box::pin(async move {
+            match currency {
+                Currency::Local => Ok(self.host.catalog()),
+                Currency::Current => self.current_catalog(Instant::now() + self.limits.barrier_timeout).await,
+            }
+        })
+    }
+
+    fn verify_password<'a>(
+        &'a self,
+        user: &'a User,
+        password: &'a str,
+    ) -> BoxFuture<'a, Result<bool, VerifyError>> {
+        Box::pin(self.passwords.verify(&user.hash, password))
     }
 
     fn write(&self, request: WriteRequest) -> BoxFuture<'_, Result<(), WriteError>> {

@@ -4,9 +4,11 @@
 use crate::coordinator::NodeCoordinator;
 use api::Coordinator;
 use api::coordinator::{
-    AdminError, ExecuteError, ExecuteRequest, Readiness, StatementResponse, WriteError, WriteRequest,
+    AdminError, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse, VerifyError,
+    WriteError, WriteRequest,
 };
 use futures::future::{BoxFuture, ready};
+use model::catalog::{Catalog, User};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Delegates to the node's coordinator as soon as there is one.
@@ -43,6 +45,24 @@ impl Coordinator for LateCoordinator {
         match self.node.get() {
             Some(node) => node.database_exists(database),
             None => Box::pin(ready(false)),
+        }
+    }
+
+    fn catalog(&self, currency: Currency) -> BoxFuture<'_, Result<Arc<Catalog>, ExecuteError>> {
+        match self.node.get() {
+            Some(node) => node.catalog(currency),
+            None => Box::pin(ready(Err(ExecuteError::Unavailable(self.text())))),
+        }
+    }
+
+    fn verify_password<'a>(
+        &'a self,
+        user: &'a User,
+        password: &'a str,
+    ) -> BoxFuture<'a, Result<bool, VerifyError>> {
+        match self.node.get() {
+            Some(node) => node.verify_password(user, password),
+            None => Box::pin(ready(Err(VerifyError))),
         }
     }
 

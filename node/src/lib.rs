@@ -10,8 +10,9 @@
 //! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
 //! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter` and `turns`, `catalog`,
 //!   `admin`;
-//! - `maintenance`, `continuous`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`: what is
-//!   counted.
+//! - `users`, `passwords`: statements with passwords, and how those are hashed and verified;
+//! - `maintenance`, `continuous`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`:
+//!   what is counted.
 
 mod admin;
 mod bootstrap;
@@ -30,6 +31,7 @@ mod late;
 pub mod load;
 mod maintenance;
 mod metrics;
+mod passwords;
 mod query;
 mod scatter;
 pub mod shutdown;
@@ -37,4 +39,5 @@ mod space;
 pub mod start;
 pub mod telemetry;
 mod turns;
+mod users;
 pub mod write;

@@ -39,13 +39,25 @@ impl NodeCoordinator {
                 let deadline = started + self.limits.write_timeout;
                 self.run_ddl(command, deadline).await.map(|()| StatementResponse::default())?
             }
-            None => match self.run_delete(&request, started + self.limits.write_timeout).await {
-                Some(deleted) => deleted.map(|()| StatementResponse::default())?,
+            None => match self.run_change(&request, started + self.limits.write_timeout).await {
+                Some(changed) => changed.map(|()| StatementResponse::default())?,
                 None => self.read(&request, deadline).await?,
             },
         };
         self.metrics.statement_done(started.elapsed());
         Ok(response)
+    }
+
+    /// Runs a statement that changes something and is no command of the catalog; `None` if it is none.
+    async fn run_change(
+        &self,
+        request: &ExecuteRequest,
+        deadline: Instant,
+    ) -> Option<Result<(), ExecuteError>> {
+        match self.run_password_statement(&request.statement, deadline).await {
+            Some(done) => Some(done),
+            None => self.run_delete(request, deadline).await,
+        }
     }
 
     async fn read(

@@ -14,7 +14,7 @@ use crate::maintenance;
 use crate::space::{self, Thresholds};
 use crate::write::SeriesLimits;
 use anyhow::Context;
-use api::{ApiConfig, Coordinator, HttpMetrics, ServeLimits};
+use api::{ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimits};
 use model::catalog::NodeInfo;
 use model::{Clock, GroupId};
 use raft::peer::PeerControl;
@@ -307,6 +307,13 @@ fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {
         inflated_bytes_max: config.write.inflated_bytes.bytes() as usize,
         bodies_in_flight_bytes_max: config.write.inflight_bytes.bytes() as usize,
         body_timeout: config.http.body_timeout,
+        auth: AuthConfig {
+            enabled: config.auth.enabled,
+            ping: config.auth.ping,
+            debug: config.auth.debug,
+            shared_secret: config.auth.shared_secret.text().to_owned(),
+            clock: Arc::new(SystemClock),
+        },
         metrics,
         ..ApiConfig::default()
     }

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod command;
+mod user;
 
 pub use catalog::{decode_catalog, encode_catalog};
 pub use command::{decode_catalog_command, encode_catalog_command};

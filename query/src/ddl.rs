@@ -1,12 +1,15 @@
-//! CREATE, ALTER and DROP of databases and retention policies, as commands for the catalog.
+//! Statements that change the catalog, as commands for it: databases, retention policies, users, subscriptions.
 //!
 //! DROP CONTINUOUS QUERY is here too; CREATE needs more than its statement, see [`crate::continuous`].
 //!
 //! The node proposes the command to the meta group; whether it is allowed is decided where it is applied. The other
-//! statements that change something are not commands of the catalog: see [`crate::delete`], and the node refuses the rest.
+//! statements that change something are not commands of the catalog: see [`crate::delete`]. CREATE USER and SET PASSWORD
+//! hold a password, which the node hashes first.
 
-use crate::influxql::ast::Statement;
-use model::catalog::{CatalogCommand, PolicyChange, PolicySpec};
+use crate::influxql::ast::{self, Statement};
+use crate::privileges::access;
+use model::catalog::{CatalogCommand, PolicyChange, PolicySpec, Subscription, SubscriptionMode};
+use std::sync::Arc;
 
 /// The catalog command that a statement stands for; `None` if it stands for none.
 pub fn catalog_command(statement: &Statement) -> Option<CatalogCommand> {
@@ -52,6 +55,48 @@ pub fn catalog_command(statement: &Statement) -> Option<CatalogCommand> {
         Statement::DropContinuousQuery(s) => {
             CatalogCommand::DropContinuousQuery { database: s.database.clone(), name: s.name.clone() }
         }
+        _ => return user_command(statement).or_else(|| subscription_command(statement)),
+    })
+}
+
+fn user_command(statement: &Statement) -> Option<CatalogCommand> {
+    Some(match statement {
+        Statement::DropUser(s) => CatalogCommand::DropUser { name: s.name.clone() },
+        Statement::GrantAdmin(s) => CatalogCommand::SetAdmin { name: s.user.clone(), admin: true },
+        Statement::RevokeAdmin(s) => CatalogCommand::SetAdmin { name: s.user.clone(), admin: false },
+        Statement::Grant(s) => CatalogCommand::Grant {
+            user: s.user.clone(),
+            database: s.database.clone(),
+            access: access(s.privilege),
+        },
+        Statement::Revoke(s) => CatalogCommand::Revoke {
+            user: s.user.clone(),
+            database: s.database.clone(),
+            access: access(s.privilege),
+        },
+        _ => return None,
+    })
+}
+
+fn subscription_command(statement: &Statement) -> Option<CatalogCommand> {
+    Some(match statement {
+        Statement::CreateSubscription(s) => CatalogCommand::CreateSubscription {
+            database: s.database.clone(),
+            policy: s.policy.clone(),
+            subscription: Subscription {
+                name: Arc::from(&*s.name),
+                mode: match s.mode {
+                    ast::SubscriptionMode::All => SubscriptionMode::All,
+                    ast::SubscriptionMode::Any => SubscriptionMode::Any,
+                },
+                destinations: s.destinations.iter().map(|url| Arc::from(&**url)).collect(),
+            },
+        },
+        Statement::DropSubscription(s) => CatalogCommand::DropSubscription {
+            database: s.database.clone(),
+            policy: s.policy.clone(),
+            name: s.name.clone(),
+        },
         _ => return None,
     })
 }

@@ -15,6 +15,7 @@ pub mod influxql;
 pub mod into;
 pub mod math;
 pub mod names;
+pub mod privileges;
 pub mod result;
 pub mod show;
 

@@ -15,6 +15,7 @@ mod wire;
 
 use super::query::{Executor, Freshness};
 use super::write::{self, Target, no_content};
+use crate::auth::Caller;
 use crate::body::{self, BodyLimits, ReservedBody};
 use crate::coordinator::StatementResponse;
 use crate::error::Failure;
@@ -35,12 +36,17 @@ use std::sync::Arc;
 const READ_REQUEST_BYTES_MAX: usize = 1 << 20;
 
 /// Remote write: samples in, 204 out.
-pub(crate) async fn write(api: Arc<Api>, request: Request, url: &Params) -> Result<Response, Failure> {
+pub(crate) async fn write(
+    api: Arc<Api>,
+    caller: Caller,
+    request: Request,
+    url: &Params,
+) -> Result<Response, Failure> {
     let (parts, mut body) = request.into_parts();
     // Times are in ms.
     let target = Target { precision_ns: 1_000_000, ..Target::v1(url) };
     let received = match speaks_1_0(&parts.headers) {
-        Ok(()) => write::receive(&api, &parts.headers, &mut body, &target.database).await,
+        Ok(()) => write::receive(&api, &caller, &parts.headers, &mut body, &target.database).await,
         Err(failure) => Err(failure),
     };
     let received = match received {
@@ -74,7 +80,12 @@ fn speaks_1_0(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// Remote read: one query in, the samples of its series out.
-pub(crate) async fn read(api: Arc<Api>, request: Request, url: &Params) -> Result<Response, Failure> {
+pub(crate) async fn read(
+    api: Arc<Api>,
+    caller: Caller,
+    request: Request,
+    url: &Params,
+) -> Result<Response, Failure> {
     let (parts, mut body) = request.into_parts();
     let limits = BodyLimits { bytes_max: READ_REQUEST_BYTES_MAX, timeout: api.config.body_timeout };
     let received = match body::read(&parts.headers, &mut body, limits, &api.budget).await {
@@ -87,6 +98,7 @@ pub(crate) async fn read(api: Arc<Api>, request: Request, url: &Params) -> Resul
     let question = question(body::inflate_snappy(received, READ_REQUEST_BYTES_MAX).await?)?;
     let executor = Executor {
         coordinator: Arc::clone(&api.coordinator),
+        user: caller.user().cloned(),
         database: url.get("db").to_owned(),
         policy: url.get("rp").to_owned(),
         read_only: true,
@@ -95,6 +107,7 @@ pub(crate) async fn read(api: Arc<Api>, request: Request, url: &Params) -> Resul
     if !api.coordinator.database_exists(&executor.database).await {
         return Err(Failure::bad_request("no database"));
     }
+    caller.may_read(&api, &executor.database).await?;
     let mut response = StatementResponse::default();
     if let Some(measurements) = measurements(&question, &executor).await?
         && let Some(statement) = question.select(measurements)

@@ -8,6 +8,7 @@ mod whole;
 pub(super) use freshness::Freshness;
 pub(super) use statement::Executor;
 
+use crate::auth::Caller;
 use crate::body::{self, BodyLimits};
 use crate::config::{CHUNK_ROWS, FORM_BYTES_MAX};
 use crate::encode::{Epoch, Format};
@@ -34,6 +35,7 @@ struct Style {
 
 pub(crate) async fn answer(
     api: Arc<Api>,
+    caller: Caller,
     request: Request,
     url: Params,
     format: Format,
@@ -50,9 +52,11 @@ pub(crate) async fn answer(
     let bound = bind::parse(params.get("params")).map_err(Failure::bad_request)?;
     let statements = parse_query_with(text, &bound)
         .map_err(|error| Failure::bad_request(format!("error parsing query: {error}")))?;
+    caller.may_run(&api, &statements, params.get("db")).await?;
     let chunk_rows = (params.get("chunked") == "true").then(|| chunk_rows(params.get("chunk_size")));
     let executor = Executor {
         coordinator: Arc::clone(&api.coordinator),
+        user: caller.user().cloned(),
         database: params.get("db").to_owned(),
         policy: params.get("rp").to_owned(),
         read_only: parts.method == Method::GET,

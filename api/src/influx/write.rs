@@ -1,8 +1,9 @@
 //! `/write` and `/api/v2/write`: line protocol in, 204 out.
 //!
-//! Order of the checks, as in 1.x: `db` given, database known, body size, lines, consistency, policy. Parameters come
-//! from the URL only; the body is never looked at as a form.
+//! Order of the checks, as in 1.x: `db` given, database known, allowed to the caller, body size, lines, consistency,
+//! policy. Parameters come from the URL only; the body is never looked at as a form.
 
+use crate::auth::Caller;
 use crate::body::{self, BodyLimits, ReservedBody};
 use crate::coordinator::WriteRequest;
 use crate::error::Failure;
@@ -75,13 +76,14 @@ impl Target {
 
 pub(crate) async fn answer(
     api: Arc<Api>,
+    caller: Caller,
     request: Request,
     target: Result<Target, Failure>,
 ) -> Result<Response, Failure> {
     let (parts, mut body) = request.into_parts();
     let received = match target {
         Ok(target) => {
-            let received = lines(&api, &parts.headers, &mut body, &target.database).await;
+            let received = lines(&api, &caller, &parts.headers, &mut body, &target.database).await;
             received.map(|received| (target, received))
         }
         Err(failure) => Err(failure),
@@ -122,17 +124,19 @@ pub(crate) async fn store(api: &Api, target: Target, body: Bytes) -> Result<(), 
 
 async fn lines(
     api: &Api,
+    caller: &Caller,
     headers: &HeaderMap,
     body: &mut Body,
     database: &str,
 ) -> Result<ReservedBody, Failure> {
-    let received = receive(api, headers, body, database).await?;
+    let received = receive(api, caller, headers, body, database).await?;
     body::inflate(headers, received, api.config.inflated_bytes_max).await
 }
 
 /// The body of a write to `database`, as it was sent.
 pub(crate) async fn receive(
     api: &Api,
+    caller: &Caller,
     headers: &HeaderMap,
     body: &mut Body,
     database: &str,
@@ -143,6 +147,7 @@ pub(crate) async fn receive(
     if !api.coordinator.database_exists(database).await {
         return Err(Failure::new(StatusCode::NOT_FOUND, format!("database not found: {database:?}")));
     }
+    caller.may_write(api, database).await?;
     let limits = BodyLimits { bytes_max: api.config.body_bytes_max, timeout: api.config.body_timeout };
     body::read(headers, body, limits, &api.budget).await
 }

@@ -1,6 +1,7 @@
 //! The HTTP surface over a coordinator that gives prepared answers.
 
 mod admin;
+mod auth;
 mod chunks;
 mod common_headers;
 mod prom;

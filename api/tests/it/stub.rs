@@ -1,8 +1,8 @@
 //! A coordinator with prepared answers that remembers what it was asked, and a client of its routers.
 
 use api::coordinator::{
-    AdminError, Coordinator, ExecuteError, ExecuteRequest, Readiness, StatementResponse, WriteError,
-    WriteRequest,
+    AdminError, Coordinator, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse,
+    VerifyError, WriteError, WriteRequest,
 };
 use api::{ApiConfig, HttpMetrics, admin_router, influx_router};
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
+use model::catalog::{Catalog, User};
 use query::result::{Cell, Series, StatementResult};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,8 +30,22 @@ pub(crate) struct Stub {
     pub(crate) requests: Mutex<Vec<ExecuteRequest>>,
     pub(crate) readiness: Mutex<Readiness>,
     pub(crate) admin_error: Option<AdminError>,
+    /// What this node knows.
+    pub(crate) catalog: Mutex<Arc<Catalog>>,
+    /// What the cluster knows.
+    pub(crate) cluster: Mutex<Knowledge>,
     /// Statements that were dropped before they were answered.
     pub(crate) cancelled: AtomicUsize,
+}
+
+/// What the cluster knows beside what this node knows.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Knowledge {
+    #[default]
+    Same,
+    More(Arc<Catalog>),
+    /// It does not answer.
+    Silent,
 }
 
 /// Counts itself as cancelled unless it is disarmed.
@@ -133,6 +148,28 @@ impl Stub {
 impl Coordinator for Stub {
     fn database_exists<'a>(&'a self, database: &'a str) -> BoxFuture<'a, bool> {
         Box::pin(async move { database == "k8s" })
+    }
+
+    fn catalog(&self, currency: Currency) -> BoxFuture<'_, Result<Arc<Catalog>, ExecuteError>> {
+        let local = Arc::clone(&self.catalog.lock().expect("no test panics with it"));
+        let cluster = self.cluster.lock().expect("no test panics with it").clone();
+        let answer = match (currency, cluster) {
+            (Currency::Local, _) | (Currency::Current, Knowledge::Same) => Ok(local),
+            (Currency::Current, Knowledge::More(current)) => Ok(current),
+            (Currency::Current, Knowledge::Silent) => {
+                Err(ExecuteError::Unavailable("no quorum".to_owned()))
+            }
+        };
+        Box::pin(async move { answer })
+    }
+
+    /// A hash is the password itself here.
+    fn verify_password<'a>(
+        &'a self,
+        user: &'a User,
+        password: &'a str,
+    ) -> BoxFuture<'a, Result<bool, VerifyError>> {
+        Box::pin(async move { Ok(user.hash.text() == password) })
     }
 
     fn write(&self, request: WriteRequest) -> BoxFuture<'_, Result<(), WriteError>> {

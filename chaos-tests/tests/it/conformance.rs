@@ -11,6 +11,8 @@ use std::process::Command;
 
 /// Queries of `replay_cases.py` that must pass.
 const CASES_FLOOR: u64 = 345;
+/// Answers of its second session, with authentication and limits on, that must be identical.
+const AUTH_FLOOR: u64 = 70;
 /// Answers of the first session of `replay_observed.py` that must be identical.
 const OBSERVED_FLOOR: u64 = 1_700;
 
@@ -35,9 +37,17 @@ fn the_corpus_is_answered_as_recorded() {
     let cluster = Cluster::start(&Settings { config, ..Settings::default() });
     let url = format!("http://{}", cluster.http(1));
     let text = run(&directory.join("replay_observed.py"), &["--session", "open", "-v", "--url", &url]);
-    // "identical 1963 different 0 volatile(ignored) 21"
-    let identical = text.rsplit("identical ").next().and_then(first_number).unwrap_or(0);
+    let identical = identical_answers(&text);
     say(&format!("  replay_observed: {}", last_line(&text)));
+    drop(cluster);
+
+    let config = vec![("auth.enabled", "true".to_owned()), ("auth.shared_secret", "\"s3cret\"".to_owned())];
+    let cluster = Cluster::start(&Settings { config, ..Settings::default() });
+    let url = format!("http://{}", cluster.http(2));
+    let auth = run(&directory.join("replay_observed.py"), &["--session", "auth", "-v", "--url", &url]);
+    say(&format!("  replay_observed with users: {}", last_line(&auth)));
+    let authorized = identical_answers(&auth);
+    assert!(authorized >= AUTH_FLOOR, "{authorized} identical, {AUTH_FLOOR} were before\n{}", shorten(&auth));
 
     assert!(queries >= CASES_FLOOR, "{queries} queries pass, {CASES_FLOOR} did before\n{}", shorten(&text));
     assert!(identical >= OBSERVED_FLOOR, "{identical} answers identical, {OBSERVED_FLOOR} were before");
@@ -49,6 +59,11 @@ fn run(script: &Path, arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} failed: {errors}", script.display());
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The number in `identical 1963 different 0 volatile(ignored) 21`.
+fn identical_answers(text: &str) -> u64 {
+    text.rsplit("identical ").next().and_then(first_number).unwrap_or(0)
 }
 
 fn first_number(text: &str) -> Option<u64> {

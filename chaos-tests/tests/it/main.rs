@@ -4,6 +4,8 @@
 //! machine, not the cluster.
 
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod cardinality;

@@ -1,6 +1,6 @@
 //! The commands that change the catalog, and why one may be refused.
 
-use super::{FieldDef, NewField, NodeInfo};
+use super::{Access, FieldDef, NewField, NodeInfo, PasswordHash, Subscription};
 use crate::id::{DatabaseId, GroupId, NodeId};
 use crate::value::FieldType;
 use std::sync::Arc;
@@ -105,6 +105,70 @@ pub enum CatalogCommand {
         /// The time, ns.
         last_run_ns: i64,
     },
+    /// CREATE USER.
+    CreateUser {
+        /// The user.
+        name: String,
+        /// What the password hashes to.
+        hash: PasswordHash,
+        /// WITH ALL PRIVILEGES was said.
+        admin: bool,
+    },
+    /// DROP USER; an unknown name is no error here, see [`super::Catalog::refuse_repeated`].
+    DropUser {
+        /// The user.
+        name: String,
+    },
+    /// SET PASSWORD.
+    SetPassword {
+        /// The user.
+        name: String,
+        /// What the new password hashes to.
+        hash: PasswordHash,
+    },
+    /// GRANT ALL PRIVILEGES TO, REVOKE ALL PRIVILEGES FROM.
+    SetAdmin {
+        /// The user.
+        name: String,
+        /// Whether everything is allowed from now on.
+        admin: bool,
+    },
+    /// GRANT … ON: replaces what the user had.
+    Grant {
+        /// The user.
+        user: String,
+        /// The database.
+        database: String,
+        /// What is allowed from now on.
+        access: Access,
+    },
+    /// REVOKE … ON.
+    Revoke {
+        /// The user.
+        user: String,
+        /// The database.
+        database: String,
+        /// What is taken away.
+        access: Access,
+    },
+    /// CREATE SUBSCRIPTION; the same again is no error here, see [`super::Catalog::refuse_repeated`].
+    CreateSubscription {
+        /// The database.
+        database: String,
+        /// The retention policy.
+        policy: String,
+        /// The subscription.
+        subscription: Subscription,
+    },
+    /// DROP SUBSCRIPTION; an unknown name is no error here, see [`super::Catalog::refuse_repeated`].
+    DropSubscription {
+        /// The database.
+        database: String,
+        /// The retention policy.
+        policy: String,
+        /// The subscription.
+        name: String,
+    },
 }
 
 /// What CREATE DATABASE … WITH and CREATE RETENTION POLICY say; `None` is "not said".
@@ -183,6 +247,33 @@ pub enum CatalogError {
         /// All members' peer addresses, with commas between them.
         members: String,
     },
+    /// No such user.
+    #[error("user not found")]
+    UserNotFound,
+    /// CREATE USER with a known name and another password or other privileges.
+    #[error("user already exists")]
+    UserExists,
+    /// CREATE USER "".
+    #[error("username required")]
+    UsernameRequired,
+    /// `limits::USERS_MAX` users exist.
+    #[error("too many users")]
+    TooManyUsers,
+    /// A destination of a subscription is no URL with a port, or of a scheme that is not known.
+    #[error("invalid subscription URL: {url}")]
+    InvalidSubscriptionUrl {
+        /// As given.
+        url: String,
+    },
+    /// CREATE SUBSCRIPTION with a known name.
+    #[error("subscription already exists")]
+    SubscriptionExists,
+    /// DROP SUBSCRIPTION with an unknown name.
+    #[error("subscription not found")]
+    SubscriptionNotFound,
+    /// The retention policy has `limits::SUBSCRIPTIONS_MAX` subscriptions.
+    #[error("too many subscriptions")]
+    TooManySubscriptions,
     /// A second cluster tried to found itself here.
     #[error("already a member of cluster {cluster}")]
     AlreadyBootstrapped {

@@ -1,6 +1,6 @@
 //! Retention policies: durations, their defaults, create, alter, drop (InfluxDB 1.x `services/meta/data.go`).
 
-use super::{Catalog, CatalogError, PolicyChange, PolicySpec, database::validate_name};
+use super::{Catalog, CatalogError, PolicyChange, PolicySpec, Subscription, database::validate_name};
 use crate::id::RetentionPolicyId;
 use crate::time::{DAY_NS, HOUR_NS};
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct RetentionPolicy {
     pub shard_duration_ns: i64,
     /// What REPLICATION said; shown, not used.
     pub replication: u32,
+    /// Where copies of the writes go, in order of creation.
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl RetentionPolicy {
@@ -35,7 +37,8 @@ impl RetentionPolicy {
             normalised_shard_duration_ns(spec.shard_duration_ns.unwrap_or(0), duration_ns);
         check_shard_duration(duration_ns, shard_duration_ns)?;
         let replication = spec.replication.unwrap_or(1);
-        Ok(Self { id, name: Arc::from(name), duration_ns, shard_duration_ns, replication })
+        let subscriptions = Vec::new();
+        Ok(Self { id, name: Arc::from(name), duration_ns, shard_duration_ns, replication, subscriptions })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::ConfigError;
 use super::load::Texts;
-use super::value::{ByteSize, LogFormat, OptionValue};
+use super::value::{ByteSize, LogFormat, OptionValue, Secret};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -243,6 +243,23 @@ options! {
         refuse_percent: u32 = "5" in "0" ..= "90";
         /// See `refuse_percent`.
         refuse_bytes: ByteSize = "1GiB" in "0B" ..= "100000GiB";
+    }
+
+    /// Who is asked for a name and a password at the HTTP API. The admin API and the peers' port ask nobody: keep them to
+    /// yourself.
+    [auth] AuthConfig {
+        /// Whether requests must come from a user with the privilege for what they ask. While there is no admin, only the
+        /// creation of one is accepted: `CREATE USER name WITH PASSWORD '…' WITH ALL PRIVILEGES`. false: any credentials are
+        /// accepted, and none. InfluxDB's `auth-enabled`; the same on all nodes.
+        enabled: bool = "false";
+        /// What JSON web tokens (`Authorization: Bearer`) are signed with (HS256, HS384, HS512), the same on all nodes. Empty:
+        /// tokens are refused. InfluxDB's `shared-secret`.
+        shared_secret: Secret = "";
+        /// Whether `/ping`, `/status`, `/health` and `/metrics` ask, too. Probes then need credentials. InfluxDB's
+        /// `ping-auth-enabled`.
+        ping: bool = "false";
+        /// Whether `/debug` asks, too. InfluxDB's `pprof-auth-enabled`.
+        debug: bool = "false";
     }
 
     /// Limits of the HTTP servers.

@@ -20,6 +20,23 @@ impl ByteSize {
     }
 }
 
+/// A text that only the configuration itself shows: `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -83,6 +100,15 @@ impl OptionValue for String {
     }
     fn toml(&self) -> String {
         quoted(self)
+    }
+}
+
+impl OptionValue for Secret {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+    fn toml(&self) -> String {
+        quoted(&self.0)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The whole catalog, as the meta group writes it at a flush.
 
+use super::user::{subscription_from_wire, subscription_to_wire, user_from_wire, user_to_wire};
 use super::{DecodeError, field_type};
 use crate::catalog as wire;
 use model::catalog::{
@@ -22,6 +23,7 @@ pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
         next_policy: catalog.next_policy,
         next_node: catalog.next_node,
         continuous_queries: catalog.continuous_queries.iter().map(|q| continuous_to_wire(q)).collect(),
+        users: catalog.users.iter().map(|user| user_to_wire(user)).collect(),
     };
     message.encode_to_vec()
 }
@@ -34,6 +36,7 @@ pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
 pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
     let message = wire::Catalog::decode(bytes)?;
     let databases = message.databases.into_iter().map(database_from_wire).map(|d| d.map(Arc::new));
+    let users = message.users.into_iter().map(user_from_wire).map(|user| user.map(Arc::new));
     Ok(Catalog {
         cluster: message.cluster,
         version: message.version,
@@ -44,6 +47,7 @@ pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
         next_policy: message.next_policy,
         next_node: message.next_node,
         continuous_queries: message.continuous_queries.into_iter().map(continuous_from_wire).collect(),
+        users: users.collect::<Result<_, _>>()?,
     })
 }
 
@@ -79,7 +83,7 @@ fn database_from_wire(database: wire::Database) -> Result<Database, DecodeError>
     Ok(Database {
         id: DatabaseId(database.id),
         name: Arc::from(database.name),
-        policies: database.policies.into_iter().map(policy_from_wire).collect(),
+        policies: database.policies.into_iter().map(policy_from_wire).collect::<Result<_, _>>()?,
         default_policy: database.default_policy.map(RetentionPolicyId),
         fields: FieldTable { measurements: measurements?, next: database.next_field },
     })
@@ -115,17 +119,20 @@ fn policy_to_wire(policy: &RetentionPolicy) -> wire::RetentionPolicy {
         duration_ns: policy.duration_ns,
         shard_duration_ns: policy.shard_duration_ns,
         replication: policy.replication,
+        subscriptions: policy.subscriptions.iter().map(subscription_to_wire).collect(),
     }
 }
 
-fn policy_from_wire(policy: wire::RetentionPolicy) -> RetentionPolicy {
-    RetentionPolicy {
+fn policy_from_wire(policy: wire::RetentionPolicy) -> Result<RetentionPolicy, DecodeError> {
+    let subscriptions = policy.subscriptions.into_iter().map(subscription_from_wire);
+    Ok(RetentionPolicy {
         id: RetentionPolicyId(policy.id),
         name: Arc::from(policy.name),
         duration_ns: policy.duration_ns,
         shard_duration_ns: policy.shard_duration_ns,
         replication: policy.replication,
-    }
+        subscriptions: subscriptions.collect::<Result<_, _>>()?,
+    })
 }
 
 fn measurement_to_wire((name, measurement): (&Arc<str>, &Measurement)) -> wire::Measurement {
@@ -169,5 +176,18 @@ mod tests {
         fn damaged_bytes_never_panic(bytes: Vec<u8>) {
             drop(decode_catalog(&bytes));
         }
+    }
+    /// A catalog of a version that knew neither users nor subscriptions: database `a` with policy `b`.
+    const WITHOUT_USERS: &str = "0a0163100b1a0d0a00";
+
+    #[test]
+    fn a_catalog_from_before_there_were_users_opens() {
+        let mut old = Catalog { cluster: "c".to_owned(), ..Catalog::default() };
+        let policy = model::catalog::PolicySpec { name: Some("b".to_owned()), ..Default::default() };
+        let create = model::catalog::CatalogCommand::CreateDatabase { name: "a".to_owned(), policy };
+        old.apply(&create).unwrap();
+        let hex: String = encode_catalog(&old).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, WITHOUT_USERS, "what is not said must not change the bytes: replicas compare them");
+        assert_eq!(decode_catalog(&encode_catalog(&old)).unwrap(), old);
     }
 }

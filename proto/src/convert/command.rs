@@ -1,10 +1,11 @@
 //! One catalog command, as it stands in the meta group's log.
 
 use super::catalog::{node_from_wire, node_to_wire};
+use super::user::{access, subscription_from_wire, subscription_to_wire};
 use super::{DecodeError, field_type};
 use crate::catalog as wire;
 use crate::catalog::catalog_command::Command as Wire;
-use model::catalog::{CatalogCommand, NewField, PolicyChange, PolicySpec};
+use model::catalog::{Access, CatalogCommand, NewField, PasswordHash, PolicyChange, PolicySpec};
 use model::{DatabaseId, GroupId, NodeId};
 use prost::Message;
 use std::sync::Arc;
@@ -81,7 +82,34 @@ fn to_wire(command: &CatalogCommand) -> Wire {
         CatalogCommand::RecordContinuousRun { id, last_run_ns } => {
             Wire::RecordContinuousRun(wire::RecordContinuousRun { id: *id, last_run_ns: *last_run_ns })
         }
+        CatalogCommand::CreateUser { name, hash, admin } => {
+            let (name, hash) = (name.clone(), hash.text().to_owned());
+            Wire::CreateUser(wire::CreateUser { name, hash, admin: *admin })
+        }
+        CatalogCommand::DropUser { name } => Wire::DropUser(wire::DropUser { name: name.clone() }),
+        CatalogCommand::SetPassword { name, hash } => {
+            Wire::SetPassword(wire::SetPassword { name: name.clone(), hash: hash.text().to_owned() })
+        }
+        CatalogCommand::SetAdmin { name, admin } => {
+            Wire::SetAdmin(wire::SetAdmin { name: name.clone(), admin: *admin })
+        }
+        CatalogCommand::Grant { user, database, access } => Wire::Grant(change(user, database, *access)),
+        CatalogCommand::Revoke { user, database, access } => Wire::Revoke(change(user, database, *access)),
+        CatalogCommand::CreateSubscription { database, policy, subscription } => {
+            let (database, policy) = (database.clone(), policy.clone());
+            let subscription = Some(subscription_to_wire(subscription));
+            Wire::CreateSubscription(wire::CreateSubscription { database, policy, subscription })
+        }
+        CatalogCommand::DropSubscription { database, policy, name } => {
+            let (database, policy, name) = (database.clone(), policy.clone(), name.clone());
+            Wire::DropSubscription(wire::DropSubscription { database, policy, name })
+        }
     }
+}
+
+fn change(user: &str, database: &str, access: Access) -> wire::ChangeAccess {
+    let access = u32::from(access.code());
+    wire::ChangeAccess { user: user.to_owned(), database: database.to_owned(), access }
 }
 
 fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
@@ -136,6 +164,30 @@ fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
         Wire::RecordContinuousRun(c) => {
             CatalogCommand::RecordContinuousRun { id: c.id, last_run_ns: c.last_run_ns }
         }
+        Wire::CreateUser(c) => {
+            CatalogCommand::CreateUser { name: c.name, hash: PasswordHash::new(&c.hash), admin: c.admin }
+        }
+        Wire::DropUser(c) => CatalogCommand::DropUser { name: c.name },
+        Wire::SetPassword(c) => {
+            CatalogCommand::SetPassword { name: c.name, hash: PasswordHash::new(&c.hash) }
+        }
+        Wire::SetAdmin(c) => CatalogCommand::SetAdmin { name: c.name, admin: c.admin },
+        Wire::Grant(c) => {
+            CatalogCommand::Grant { user: c.user, database: c.database, access: access(c.access)? }
+        }
+        Wire::Revoke(c) => {
+            CatalogCommand::Revoke { user: c.user, database: c.database, access: access(c.access)? }
+        }
+        Wire::CreateSubscription(c) => CatalogCommand::CreateSubscription {
+            database: c.database,
+            policy: c.policy,
+            subscription: subscription_from_wire(
+                c.subscription.ok_or(DecodeError::Missing("a subscription"))?,
+            )?,
+        },
+        Wire::DropSubscription(c) => {
+            CatalogCommand::DropSubscription { database: c.database, policy: c.policy, name: c.name }
+        }
     })
 }
 
@@ -178,7 +230,7 @@ fn new_field_from_wire(field: wire::NewField) -> Result<NewField, DecodeError> {
 pub(super) mod tests {
     use super::*;
     use model::FieldType;
-    use model::catalog::NodeInfo;
+    use model::catalog::{NodeInfo, Subscription, SubscriptionMode};
     use proptest::option;
     use proptest::prelude::*;
 
@@ -242,6 +294,49 @@ pub(super) mod tests {
         })
     }
 
+    fn any_access() -> impl Strategy<Value = Access> {
+        (0u8..4).prop_map(|code| Access::from_code(code).unwrap())
+    }
+
+    fn any_user_command() -> impl Strategy<Value = CatalogCommand> {
+        let hash = || any_name().prop_map(|text| PasswordHash::new(&text));
+        prop_oneof![
+            (any_name(), hash(), any::<bool>()).prop_map(|(name, hash, admin)| CatalogCommand::CreateUser {
+                name,
+                hash,
+                admin
+            }),
+            any_name().prop_map(|name| CatalogCommand::DropUser { name }),
+            (any_name(), hash()).prop_map(|(name, hash)| CatalogCommand::SetPassword { name, hash }),
+            (any_name(), any::<bool>()).prop_map(|(name, admin)| CatalogCommand::SetAdmin { name, admin }),
+            (any_name(), any_name(), any_access())
+                .prop_map(|(user, database, access)| CatalogCommand::Grant { user, database, access }),
+            (any_name(), any_name(), any_access())
+                .prop_map(|(user, database, access)| CatalogCommand::Revoke { user, database, access }),
+        ]
+    }
+
+    fn any_subscription_command() -> impl Strategy<Value = CatalogCommand> {
+        let url = prop_oneof![Just("http://a:1"), Just("udp://b:2"), Just("no URL")];
+        let destinations = proptest::collection::vec(url.prop_map(Arc::from), 0..3);
+        prop_oneof![
+            (any_name(), any_name(), any_name(), 0u8..2, destinations).prop_map(
+                |(database, policy, name, mode, destinations)| CatalogCommand::CreateSubscription {
+                    database,
+                    policy,
+                    subscription: Subscription {
+                        name: name.into(),
+                        mode: SubscriptionMode::from_code(mode).unwrap(),
+                        destinations: destinations.into(),
+                    },
+                }
+            ),
+            (any_name(), any_name(), any_name()).prop_map(|(database, policy, name)| {
+                CatalogCommand::DropSubscription { database, policy, name }
+            }),
+        ]
+    }
+
     pub(in crate::convert) fn any_command() -> impl Strategy<Value = CatalogCommand> {
         let nodes = proptest::collection::vec(any_node(), 0..4);
         let slots = proptest::collection::vec(0u32..9, 0..20);
@@ -279,6 +374,8 @@ pub(super) mod tests {
                 database: DatabaseId(database),
                 fields,
             }),
+            any_user_command(),
+            any_subscription_command(),
         ]
     }
 

@@ -4,7 +4,7 @@ use super::{ShowContext, table};
 use crate::error::QueryError;
 use crate::influxql::duration;
 use crate::result::{Cell, Series};
-use model::catalog::Database;
+use model::catalog::{Access, Database};
 use std::sync::Arc;
 
 /// SHOW DATABASES, in order of creation.
@@ -38,7 +38,39 @@ pub(super) fn continuous_queries(context: &ShowContext<'_>) -> Vec<Series> {
     context.catalog.databases.iter().map(of).collect()
 }
 
-/// SHOW USERS: there are none.
-pub(super) fn users() -> Vec<Series> {
-    vec![table("", &["user", "admin"], Vec::new())]
+/// SHOW SUBSCRIPTIONS: the databases that have some.
+pub(super) fn subscriptions(context: &ShowContext<'_>) -> Vec<Series> {
+    const COLUMNS: [&str; 4] = ["retention_policy", "name", "mode", "destinations"];
+    let mut series = Vec::new();
+    for database in &context.catalog.databases {
+        let mut cells = Vec::new();
+        for policy in &database.policies {
+            for subscription in &policy.subscriptions {
+                cells.push(Cell::String(Arc::clone(&policy.name)));
+                cells.push(Cell::String(Arc::clone(&subscription.name)));
+                cells.push(Cell::String(subscription.mode.text().into()));
+                cells.push(Cell::Strings(Arc::clone(&subscription.destinations)));
+            }
+        }
+        if !cells.is_empty() {
+            series.push(table(&database.name, &COLUMNS, cells));
+        }
+    }
+    series
+}
+
+/// SHOW USERS, in order of creation.
+pub(super) fn users(context: &ShowContext<'_>) -> Vec<Series> {
+    let users = context.catalog.users.iter();
+    let rows = users.flat_map(|user| [Cell::String(Arc::clone(&user.name)), Cell::Boolean(user.admin)]);
+    vec![table("", &["user", "admin"], rows.collect())]
+}
+
+/// SHOW GRANTS FOR, in the order of the databases' names (1.x has no order).
+pub(super) fn grants(user: &str, context: &ShowContext<'_>) -> Result<Vec<Series>, QueryError> {
+    let user = context.catalog.user(user).ok_or_else(|| QueryError::statement("user not found"))?;
+    let row = |(database, access): (&Arc<str>, &Access)| {
+        [Cell::String(Arc::clone(database)), Cell::String(access.text().into())]
+    };
+    Ok(vec![table("", &["database", "privilege"], user.access.iter().flat_map(row).collect())])
 }

@@ -3,6 +3,7 @@
 mod parse;
 mod parse_params;
 mod parse_round_trip;
+mod privileges;
 mod select;
 mod show;
 mod store;

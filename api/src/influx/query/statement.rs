@@ -2,7 +2,9 @@
 
 use crate::coordinator::{Coordinator, ExecuteError, ExecuteRequest, StatementResponse};
 use crate::error::{Failure, StatementFailure};
+use model::catalog::User;
 use query::influxql::ast::Statement;
+use query::privileges::hide_databases;
 use query::result::Message;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ pub(super) const NOT_EXECUTED: &str = "not executed";
 #[derive(Debug, Clone)]
 pub(crate) struct Executor {
     pub(crate) coordinator: Arc<dyn Coordinator>,
+    /// Whose privileges decide which databases are shown; `None` shows all.
+    pub(crate) user: Option<Arc<User>>,
     pub(crate) database: String,
     pub(crate) policy: String,
     pub(crate) read_only: bool,
@@ -30,8 +34,12 @@ impl Executor {
         let warning = (self.read_only && statement.warns_when_read_only()).then(|| {
             format!("{DEPRECATED}{statement}' in a read only context, please use a POST request instead")
         });
+        let shows_databases = matches!(statement, Statement::ShowDatabases);
         match self.run(statement).await {
             Ok(mut response) => {
+                if let Some(user) = self.user.as_deref().filter(|_| shows_databases) {
+                    hide_databases(user, &mut response.result.series);
+                }
                 let messages = &mut response.result.messages;
                 if let Some(text) = warning
                     && !messages.iter().any(|message| message.text.starts_with(DEPRECATED))
