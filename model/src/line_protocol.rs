@@ -16,6 +16,7 @@ mod escape;
 mod fields;
 mod key;
 mod number;
+mod print;
 mod raw;
 mod reader;
 mod scan;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use error::{Complaints, LineError, Reason};
 pub use key::LineKey;
+pub use print::print;
 pub use raw::{RawKey, RawLine, RawLines};
 pub use reader::LineReader;
 pub use writer::{FieldName, LineHead, LineWriter, UnwritableName};

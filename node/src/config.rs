@@ -15,6 +15,7 @@
 //! - [`StorageConfig`]: `block_cache`, `write_buffer`;
 //! - [`DiskConfig`]: `warn_percent`, `warn_bytes`, `save_percent`, `save_bytes`, `refuse_percent`, `refuse_bytes`;
 //! - [`AuthConfig`]: `enabled`, `shared_secret`, `ping`, `debug`;
+//! - [`SubscriptionsConfig`]: `queue_bytes`, `timeout`;
 //! - [`HttpConfig`]: `max_connections`, `header_timeout`, `body_timeout`.
 //!
 //! Durations are [`std::time::Duration`]; sizes are [`ByteSize`] (`.bytes()`, `.as_usize()`).
@@ -28,7 +29,7 @@ mod value;
 pub use load::{Sources, environment_name, load, split_assignment};
 pub use options::{
     AuthConfig, Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, QueryConfig, RaftConfig,
-    StorageConfig, WriteConfig,
+    StorageConfig, SubscriptionsConfig, WriteConfig,
 };
 pub use reference::print;
 pub use value::{ByteSize, LogFormat, Secret, parse_duration};

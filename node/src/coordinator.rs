@@ -3,6 +3,7 @@
 
 use crate::metrics::NodeMetrics;
 use crate::passwords::Passwords;
+use crate::subscribers::{SubscriberLimits, Subscribers};
 use crate::turns::QueryTurns;
 use api::coordinator::{
     AdminError, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse, VerifyError,
@@ -41,6 +42,8 @@ pub struct RequestLimits {
     pub query_slots: usize,
     /// Statements that may wait.
     pub queries_queued_max: usize,
+    /// What is on its way to subscribers.
+    pub subscribers: SubscriberLimits,
 }
 
 /// This node's implementation of [`api::Coordinator`].
@@ -54,6 +57,7 @@ pub struct NodeCoordinator {
     /// What all statements together may hold.
     pub(crate) query_memory: Arc<MemoryPool>,
     pub(crate) passwords: Passwords,
+    pub(crate) subscribers: Subscribers,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -68,6 +72,7 @@ impl NodeCoordinator {
             turns: QueryTurns::new(limits.query_slots, limits.queries_queued_max),
             query_memory: Arc::new(MemoryPool::new(limits.query_memory_bytes)),
             passwords: Passwords::new(),
+            subscribers: Subscribers::new(limits.subscribers),
             stopping: AtomicBool::new(false),
         }
     }

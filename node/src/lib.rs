@@ -11,6 +11,7 @@
 //! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter` and `turns`, `catalog`,
 //!   `admin`;
 //! - `users`, `passwords`: statements with passwords, and how those are hashed and verified;
+//! - [`subscribers`]: what was written, sent on;
 //! - `maintenance`, `continuous`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`:
 //!   what is counted.
 
@@ -37,6 +38,7 @@ mod scatter;
 pub mod shutdown;
 mod space;
 pub mod start;
+pub mod subscribers;
 pub mod telemetry;
 mod turns;
 mod users;

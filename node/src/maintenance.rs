@@ -103,6 +103,14 @@ fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Missing {
     Missing::Command(CatalogCommand::PutNode { id, info: info.clone() })
 }
 
+/// Closes the lanes of subscriptions that were dropped, at each change of the catalog.
+pub(crate) async fn forget_subscriptions(node: Arc<NodeCoordinator>) {
+    let mut versions = node.host.watch_catalog();
+    while versions.changed().await.is_ok() {
+        node.subscribers.forget_dropped(&node.host.catalog());
+    }
+}
+
 /// Drops expired shard groups, looking every `interval`. Only a group's leader proposes, by its own clock; apply does what
 /// the entry says.
 pub(crate) async fn enforce_retention(node: Arc<NodeCoordinator>, interval: Duration) {

@@ -125,6 +125,18 @@ impl NodeCoordinator {
             ("steadfast_points_written_total", "counter", "Points acknowledged by this node."),
             metrics.points_written.load(Ordering::Relaxed),
         );
+        let [sent, dropped, failed, queued] = self.subscribers.counted();
+        for (name, help, value) in [
+            ("steadfast_subscription_points_sent_total", "Points that subscribers have taken.", sent),
+            ("steadfast_subscription_points_dropped_total", "Points not sent for lack of room.", dropped),
+            ("steadfast_subscription_points_failed_total", "Points that no destination took.", failed),
+        ] {
+            page.single((name, "counter", help), value);
+        }
+        page.single(
+            ("steadfast_subscription_queued_bytes", "gauge", "Bytes that wait for subscribers."),
+            queued,
+        );
         page.single(
             (
                 "steadfast_points_dropped_total",

@@ -12,6 +12,7 @@ use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
 use crate::maintenance;
 use crate::space::{self, Thresholds};
+use crate::subscribers::SubscriberLimits;
 use crate::write::SeriesLimits;
 use anyhow::Context;
 use api::{ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimits};
@@ -209,6 +210,7 @@ fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identi
         parts.raft.spawn(maintenance::found_groups(Arc::clone(node), identity.clone())),
         tokio::spawn(maintenance::publish(Arc::clone(node), identity, info)),
         tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
+        tokio::spawn(maintenance::forget_subscriptions(Arc::clone(node))),
         parts.raft.spawn(space::watch(Arc::clone(node), parts.config.node.data_dir.clone(), thresholds)),
     ];
     if continuous.enabled {
@@ -298,6 +300,10 @@ fn request_limits(config: &Config) -> RequestLimits {
         query_memory_bytes: config.query.memory_total.bytes(),
         query_slots: config.query.max_concurrent,
         queries_queued_max: config.query.max_queued,
+        subscribers: SubscriberLimits {
+            queue_bytes: config.subscriptions.queue_bytes.bytes(),
+            timeout: config.subscriptions.timeout,
+        },
     }
 }
 

@@ -19,6 +19,7 @@ pub use directory::{Replicas, SeriesDirectory};
 pub use prepare::{Outcome, Prepared, Surroundings, prepare};
 
 use crate::coordinator::NodeCoordinator;
+use crate::subscribers::Copies;
 use api::coordinator::{WriteError, WriteRequest};
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -50,7 +51,9 @@ impl NodeCoordinator {
             match self.prepare(&request, &catalog, &database).await? {
                 Outcome::Refused(error) => return Err(error),
                 Outcome::UnknownFields(fields) => self.register(&database, fields, deadline).await?,
-                Outcome::Ready(prepared) => return self.submit(prepared, request, deadline).await,
+                Outcome::Ready(prepared) => {
+                    return self.store(&database, prepared, request, deadline).await;
+                }
             }
         }
         Err(WriteError::Timeout)
@@ -107,6 +110,28 @@ impl NodeCoordinator {
                 Err(error.into_write_error(&database.name))
             }
         }
+    }
+
+    /// Submits what was prepared, and then sends it on to those who have subscribed to it.
+    async fn store(
+        &self,
+        database: &Database,
+        mut prepared: Prepared,
+        request: Arc<WriteRequest>,
+        deadline: Instant,
+    ) -> Result<(), WriteError> {
+        let Some(lines) = prepared.copies.take() else {
+            return self.submit(prepared, request, deadline).await;
+        };
+        let copies = Copies { lines: lines.into(), points: prepared.points as u64 };
+        let policy = database.policy_for_write(&request.policy);
+        // The copies are as large as the body, and held as long: they count as in flight as long as it does.
+        let _held = request.body.clone();
+        let stored = self.submit(prepared, request, deadline).await;
+        if let (Some(policy), Ok(()) | Err(WriteError::Partial(_))) = (policy, &stored) {
+            self.subscribers.offer(database, policy, &copies);
+        }
+        stored
     }
 
     async fn submit(

@@ -31,8 +31,9 @@ pub(super) fn username(token: &str, secret: &[u8], now_s: i64) -> Result<String,
         return Err("token contains an invalid number of segments".to_owned());
     };
     let signed = &token[..header.len() + 1 + claims.len()];
-    let header = object(&decode(header)?, "map[string]interface {}")?;
-    let claims = object(&decode(claims)?, "jwt.MapClaims")?;
+    // The header must be one value, of the claims only the first one counts.
+    let header = parse(&decode(header)?, true).and_then(|v| object(v, "map[string]interface {}"))?;
+    let claims = parse(&decode(claims)?, false).and_then(|v| object(v, "jwt.MapClaims"))?;
     let algorithm = header.get("alg").and_then(Value::as_str);
     let algorithm = algorithm.ok_or("signing method (alg) is unspecified.")?;
     let verify = match algorithm {
@@ -64,8 +65,9 @@ fn verify<M: Mac + hmac::digest::KeyInit>(secret: &[u8], signed: &[u8], signatur
 
 /// `exp` must be there; of `exp`, `iat` and `nbf`, the last that is wrong is told.
 fn check_times(claims: &Map<String, Value>, now_s: i64) -> Result<(), String> {
-    // Whole seconds; 0 and what is no number stand for nothing.
-    let time = |name: &str| claims.get(name).and_then(Value::as_f64).map(|s| s as i64).filter(|s| *s != 0);
+    // Whole seconds; 0 and what is no number stand for nothing. What is too large is, in Go, long ago.
+    let whole = |s: f64| if s.abs() < i64::MAX as f64 { s as i64 } else { i64::MIN };
+    let time = |name: &str| claims.get(name).and_then(Value::as_f64).map(whole).filter(|s| *s != 0);
     if time("nbf").is_some_and(|nbf| now_s < nbf) {
         return Err("Token is not valid yet".to_owned());
     }
@@ -87,17 +89,26 @@ fn decode(segment: &str) -> Result<Vec<u8>, String> {
     })
 }
 
-/// The first JSON value of a text, which must be an object; `null` is an empty one.
-fn object(text: &[u8], wanted: &str) -> Result<Map<String, Value>, String> {
-    let kind = match serde_json::Deserializer::from_slice(text).into_iter::<Value>().next() {
-        None => return Err("unexpected end of JSON input".to_owned()),
-        Some(Err(error)) => return Err(format!("token is no JSON: {error}")),
-        Some(Ok(Value::Object(object))) => return Ok(object),
-        Some(Ok(Value::Null)) => return Ok(Map::new()),
-        Some(Ok(Value::Bool(_))) => "bool",
-        Some(Ok(Value::Number(_))) => "number",
-        Some(Ok(Value::String(_))) => "string",
-        Some(Ok(Value::Array(_))) => "array",
+/// The JSON value of a text, or the first of several.
+fn parse(text: &[u8], alone: bool) -> Result<Value, String> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Value>();
+    let first = values.next().ok_or("unexpected end of JSON input")?;
+    let first = first.map_err(|error| format!("token is no JSON: {error}"))?;
+    if alone && values.next().is_some() {
+        return Err("token is no JSON: more than one value".to_owned());
+    }
+    Ok(first)
+}
+
+/// The object that a value must be; `null` is an empty one.
+fn object(value: Value, wanted: &str) -> Result<Map<String, Value>, String> {
+    let kind = match value {
+        Value::Object(object) => return Ok(object),
+        Value::Null => return Ok(Map::new()),
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
     };
     Err(format!("json: cannot unmarshal {kind} into Go value of type {wanted}"))
 }
@@ -146,6 +157,7 @@ mod tests {
             (r#"{"username":"u","username":"adm","exp":1001} x"#, "adm"),
             (r#"{"username":"adm","exp":999}"#, "Token is expired"),
             (r#"{"username":"adm","exp":-5}"#, "Token is expired"),
+            (r#"{"username":"adm","exp":1e300}"#, "Token is expired"),
             (r#"{"username":"adm","exp":1001,"iat":1001}"#, "Token used before issued"),
             (r#"{"username":"adm","exp":1,"iat":1001}"#, "Token used before issued"),
             (r#"{"username":"adm","exp":1001,"iat":1001,"nbf":1001}"#, "Token is not valid yet"),
@@ -188,6 +200,7 @@ mod tests {
             ("x", "token contains an invalid number of segments"),
             ("a.b.c.d", "token contains an invalid number of segments"),
             ("..", "unexpected end of JSON input"),
+            ("e30x.e30.x", "token is no JSON: more than one value"),
             ("!!.e30.x", "illegal base64 data at input byte 0"),
             ("eyJhbGciOiJIUzI1NiJ9.!!.x", "illegal base64 data at input byte 0"),
             ("MQ.e30.x", "json: cannot unmarshal number into Go value of type map[string]interface {}"),

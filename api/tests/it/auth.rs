@@ -171,8 +171,11 @@ async fn probes_are_asked_only_if_the_operator_wants_it() {
     assert_eq!(open.get("/ping").await.status, 204);
     let options = open.send(request("OPTIONS", "/query", &[], "")).await;
     assert_eq!(options.status, 200);
-    let closed =
-        client_with(users(&[]), Knowledge::Same, AuthConfig { enabled: true, ping: true, ..AuthConfig::default() });
+    let closed = client_with(
+        users(&[]),
+        Knowledge::Same,
+        AuthConfig { enabled: true, ping: true, ..AuthConfig::default() },
+    );
     check(&closed.get("/ping").await, 401, PARSE);
     check(&closed.get("/metrics").await, 401, PARSE);
     assert_eq!(closed.get("/ping?u=u&p=p").await.status, 204);

@@ -156,9 +156,7 @@ impl Coordinator for Stub {
         let answer = match (currency, cluster) {
             (Currency::Local, _) | (Currency::Current, Knowledge::Same) => Ok(local),
             (Currency::Current, Knowledge::More(current)) => Ok(current),
-            (Currency::Current, Knowledge::Silent) => {
-                Err(ExecuteError::Unavailable("no quorum".to_owned()))
-            }
+            (Currency::Current, Knowledge::Silent) => Err(ExecuteError::Unavailable("no quorum".to_owned())),
         };
         Box::pin(async move { answer })
     }

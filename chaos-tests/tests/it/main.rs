@@ -55,4 +55,6 @@ mod retention;
 #[cfg(test)]
 mod snapshot_crash;
 #[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod support;

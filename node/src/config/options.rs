@@ -212,6 +212,15 @@ options! {
         write_buffer: ByteSize = "32MiB" in "1MiB" ..= "1GiB";
     }
 
+    /// Sending what was written on to subscribers (`CREATE SUBSCRIPTION`).
+    [subscriptions] SubscriptionsConfig {
+        /// Bytes of points that wait on this node for subscribers to take them, all subscriptions together. What finds no
+        /// room is not sent; the write itself is never affected.
+        queue_bytes: ByteSize = "64MiB" in "64KiB" ..= "16GiB";
+        /// How long a subscriber may take to accept one request. What it did not take is not sent again.
+        timeout: Duration = "30s" in "100ms" ..= "10m";
+    }
+
     /// When points that a retention policy no longer keeps are dropped.
     [retention] RetentionConfig {
         /// How often each group's leader looks for shard groups that have ended. Shorter frees the disk sooner.

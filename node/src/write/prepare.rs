@@ -12,7 +12,7 @@ use bytes::Bytes;
 use model::GroupId;
 use model::batch::BatchHeader;
 use model::catalog::{Database, NewField, RetentionPolicy};
-use model::line_protocol::{Complaints, LineReader};
+use model::line_protocol::{self, Complaints, LineReader};
 
 /// What preparing needs to know besides the body.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,8 @@ pub struct Prepared {
     pub dropped: usize,
     /// What to answer with 400 after the good points are stored.
     pub complaint: Option<String>,
+    /// The points in the commands as line protocol with times in ns, if somebody has subscribed to them.
+    pub copies: Option<Vec<u8>>,
 }
 
 /// What is done with points of series that no group knows.
@@ -129,6 +131,7 @@ struct Router<'c> {
     batches: Batches,
     drops: Drops,
     points: usize,
+    copies: Option<Vec<u8>>,
 }
 
 impl<'c> Router<'c> {
@@ -160,6 +163,7 @@ impl<'c> Router<'c> {
             batches: Batches::new(header, request.body.len(), groups),
             drops: Drops::default(),
             points: 0,
+            copies: (!policy.subscriptions.is_empty()).then(Vec::new),
         })
     }
 
@@ -168,7 +172,7 @@ impl<'c> Router<'c> {
         line: &Located<'_>,
         key: &[u8],
         time: Option<i64>,
-        fields: &[model::line_protocol::Field<'_>],
+        fields: &[line_protocol::Field<'_>],
     ) -> Result<(), Stop> {
         let time = time.unwrap_or(self.default_time);
         if self.policy.duration_ns != 0 && time < self.around.now_ns.saturating_sub(self.policy.duration_ns) {
@@ -182,7 +186,12 @@ impl<'c> Router<'c> {
         match self.fields.resolve(&key[..line.measurement_len()], fields).map_err(Stop::Refused)? {
             Resolved::Known => {
                 let target = Target { group: line.group, hash: line.hash, series: line.series, key };
-                self.batches.push(target, time, fields, self.fields.ids());
+                let ids = self.fields.ids();
+                self.batches.push(target, time, fields, ids);
+                if let Some(copies) = &mut self.copies {
+                    let stored = ids.iter().filter_map(|(place, _)| fields.get(*place));
+                    line_protocol::print(copies, key, stored, time);
+                }
                 self.points += 1;
             }
             Resolved::Unknown => {}
@@ -219,6 +228,7 @@ impl<'c> Router<'c> {
             points: self.points,
             dropped: self.drops.total(),
             complaint: self.drops.complaint(parse_complaint),
+            copies: self.copies,
         })
     }
 }
