@@ -62,6 +62,7 @@ impl AuthConfig {
                 | Endpoint::PromWrite
                 | Endpoint::PromRead => true,
                 Endpoint::Ping | Endpoint::Health | Endpoint::Metrics => self.ping,
+                Endpoint::DebugVars | Endpoint::DebugRequests => self.debug,
                 Endpoint::Admin | Endpoint::Unknown => false,
             }
     }

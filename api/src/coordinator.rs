@@ -1,5 +1,6 @@
 //! All that HTTP asks of a cluster. `node` implements it; tests implement it with a stub.
 
+use crate::statistics::Statistic;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use model::catalog::{Catalog, User};
@@ -8,6 +9,7 @@ use query::result::StatementResult;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What the HTTP surface needs to answer.
 pub trait Coordinator: Send + Sync + Debug + 'static {
@@ -47,6 +49,16 @@ pub trait Coordinator: Send + Sync + Debug + 'static {
 
     /// Prometheus text of this node's metrics.
     fn metrics(&self) -> String;
+
+    /// What this node counts, by the names of InfluxDB 1.x: `/debug/vars`.
+    fn statistics(&self) -> Vec<Statistic> {
+        Vec::new()
+    }
+
+    /// When this node began to serve, and what time it is: ns since the epoch.
+    fn times_ns(&self) -> (i64, i64) {
+        (0, 0)
+    }
 }
 
 /// How new a catalog must be.
@@ -121,6 +133,8 @@ pub struct ExecuteRequest {
     pub read_only: bool,
     /// Rows each chunk of a chunked answer holds; `None` when the answer is not chunked.
     pub chunk_rows: Option<usize>,
+    /// When the request began: its statements share one query timeout.
+    pub begun: Instant,
 }
 
 /// A statement's answer and how fresh it is.
@@ -132,6 +146,15 @@ pub struct StatementResponse {
     pub stale: Option<Duration>,
     /// Groups that could not answer at all and are missing from the result.
     pub missing_groups: Vec<u32>,
+    /// To be kept until the result is encoded.
+    pub registration: Option<Arc<dyn Registration>>,
+}
+
+/// A statement's place among those that run: as long as it is held, the statement is listed, can be killed, and what its
+/// result takes counts as memory of queries.
+pub trait Registration: Send + Sync + Debug {
+    /// Whether somebody killed the statement, so that its answer is not wanted.
+    fn is_killed(&self) -> bool;
 }
 
 /// Why a statement has no answer.
@@ -143,7 +166,7 @@ pub enum ExecuteError {
     /// HTTP 503: a group has no quorum, or no replica answered in time.
     #[error("{0}")]
     Unavailable(String),
-    /// HTTP 422: a limit on memory, buckets, series or time was exceeded.
+    /// HTTP 422: a limit that 1.x does not have was exceeded. Those of 1.x are [`ExecuteError::Statement`].
     #[error("{0}")]
     LimitExceeded(String),
     /// HTTP 500: a replica is damaged or stopping.

@@ -7,9 +7,10 @@ mod msgpack;
 mod number;
 mod output;
 pub(crate) mod pieces;
+pub(crate) mod room;
 mod time;
 
-pub(crate) use output::Output;
+pub(crate) use output::{Output, Stop};
 pub(crate) use time::Epoch;
 
 use axum::http::HeaderValue;
@@ -117,7 +118,7 @@ impl Encoder {
         match self {
             Self::Json(encoder) => encoder.result(piece, out),
             Self::Csv(encoder) => encoder.result(piece, out),
-            Self::Msgpack(encoder) => encoder.result(piece),
+            Self::Msgpack(encoder) => encoder.result(piece, out),
         }
     }
 

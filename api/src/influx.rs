@@ -1,5 +1,6 @@
 //! The endpoints of the InfluxDB API, one file each.
 
+pub(crate) mod debug;
 pub(crate) mod flux;
 pub(crate) mod health;
 pub(crate) mod ping;

@@ -27,8 +27,10 @@ mod headers;
 mod influx;
 pub mod metrics;
 mod params;
+mod profiles;
 mod router;
 pub mod serve;
+pub mod statistics;
 
 pub use auth::AuthConfig;
 pub use config::ApiConfig;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Upper bounds of the latency buckets, in ms.
 const BUCKETS_MS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 2_500, 10_000, 30_000];
+/// Without good credentials.
+const UNAUTHORIZED: u16 = 401;
 /// `1xx` to `5xx`.
 const CLASSES: usize = 5;
 
@@ -18,6 +20,37 @@ pub struct HttpMetrics {
     body_bytes: AtomicU64,
     bodies_in_flight_bytes: AtomicU64,
     auth_failures: AtomicU64,
+}
+
+/// The counters by what InfluxDB 1.x counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HttpCounts {
+    /// Requests answered.
+    pub requests: u64,
+    /// Time until the heads of all answers, ns.
+    pub request_ns: u64,
+    /// Requests being answered.
+    pub active: u64,
+    /// Queries, and the time until the heads of their answers.
+    pub queries: u64,
+    /// See `queries`.
+    pub query_ns: u64,
+    /// Writes by any of the write endpoints, and their time.
+    pub writes: u64,
+    /// See `writes`.
+    pub write_ns: u64,
+    /// Writes answered with an error.
+    pub write_errors: u64,
+    /// Bytes received for writes, inflated.
+    pub write_bytes: u64,
+    /// Pings.
+    pub pings: u64,
+    /// Answers 4xx.
+    pub client_errors: u64,
+    /// Answers 5xx.
+    pub server_errors: u64,
+    /// Answers 401.
+    pub auth_failures: u64,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +73,9 @@ impl HttpMetrics {
         if let Some(class) = metrics.classes.get(usize::from(status / 100).saturating_sub(1)) {
             class.fetch_add(1, Ordering::Relaxed);
         }
+        if status == UNAUTHORIZED {
+            self.auth_failures.fetch_add(1, Ordering::Relaxed);
+        }
         let millis = took.as_millis() as u64;
         if let Some(bucket) = BUCKETS_MS.iter().position(|&bound| millis < bound) {
             metrics.buckets[bucket].fetch_add(1, Ordering::Relaxed);
@@ -60,6 +96,43 @@ impl HttpMetrics {
     /// Says how many bytes of bodies are in memory now.
     pub(crate) fn observe_bodies_in_flight(&self, bytes: usize) {
         self.bodies_in_flight_bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// All that was counted so far.
+    pub fn counts(&self) -> HttpCounts {
+        let mut counts = HttpCounts {
+            active: self.requests_active.load(Ordering::Relaxed),
+            write_bytes: self.body_bytes.load(Ordering::Relaxed),
+            auth_failures: self.auth_failures.load(Ordering::Relaxed),
+            ..HttpCounts::default()
+        };
+        for (endpoint, metrics) in Endpoint::ALL.into_iter().zip(&self.endpoints) {
+            let class = |class: usize| metrics.classes[class - 1].load(Ordering::Relaxed);
+            let all: u64 = (1..=CLASSES).map(class).sum();
+            let ns = metrics.micros.load(Ordering::Relaxed).saturating_mul(1_000);
+            counts.requests += all;
+            counts.request_ns += ns;
+            counts.client_errors += class(4);
+            counts.server_errors += class(5);
+            match endpoint {
+                Endpoint::Query => (counts.queries, counts.query_ns) = (all, ns),
+                Endpoint::Write | Endpoint::WriteV2 | Endpoint::PromWrite => {
+                    counts.writes += all;
+                    counts.write_ns += ns;
+                    counts.write_errors += class(4) + class(5);
+                }
+                Endpoint::Ping => counts.pings = all,
+                Endpoint::Flux
+                | Endpoint::PromRead
+                | Endpoint::Health
+                | Endpoint::Metrics
+                | Endpoint::DebugVars
+                | Endpoint::DebugRequests
+                | Endpoint::Admin
+                | Endpoint::Unknown => {}
+            }
+        }
+        counts
     }
 
     /// Prometheus text (version 0.0.4), to be appended to the other metrics of the process.

@@ -6,8 +6,10 @@ use crate::body::{self, Budget};
 use crate::config::{ApiConfig, UNHEARD_QUERIES_MAX};
 use crate::coordinator::Coordinator;
 use crate::encode::Format;
+use crate::encode::room::AnswerRoom;
 use crate::error::Failure;
 use crate::influx::write::Target;
+use crate::profiles::Profiles;
 use crate::{HttpMetrics, headers, influx, params::Params};
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +27,10 @@ pub(crate) struct Api {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     pub(crate) config: ApiConfig,
     pub(crate) budget: Budget,
+    /// Memory of answers that are not chunked.
+    pub(crate) answers: Arc<AnswerRoom>,
+    /// Who counts requests by their clients now.
+    pub(crate) profiles: Profiles,
     /// Places for queries that nobody waits for.
     pub(crate) unheard_queries: Arc<Semaphore>,
 }
@@ -34,7 +40,15 @@ pub fn influx_router(coordinator: Arc<dyn Coordinator>, config: ApiConfig) -> Ro
     let budget =
         Budget::new(config.bodies_in_flight_bytes_max, config.overload_wait, Arc::clone(&config.metrics));
     let unheard_queries = Arc::new(Semaphore::new(UNHEARD_QUERIES_MAX));
-    let api = Arc::new(Api { coordinator, config, budget, unheard_queries });
+    let answers = Arc::new(AnswerRoom::new(config.answer_bytes_max, config.answers_bytes_max));
+    let api = Arc::new(Api {
+        coordinator,
+        config,
+        budget,
+        answers,
+        profiles: Profiles::default(),
+        unheard_queries,
+    });
     Router::new().fallback(influx_answer).with_state(api)
 }
 
@@ -55,13 +69,15 @@ pub(crate) enum Endpoint {
     Ping,
     Health,
     Metrics,
+    DebugVars,
+    DebugRequests,
     Admin,
     Unknown,
 }
 
 impl Endpoint {
     /// All, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Query,
         Self::Write,
         Self::WriteV2,
@@ -71,6 +87,8 @@ impl Endpoint {
         Self::Ping,
         Self::Health,
         Self::Metrics,
+        Self::DebugVars,
+        Self::DebugRequests,
         Self::Admin,
         Self::Unknown,
     ];
@@ -86,6 +104,8 @@ impl Endpoint {
             Self::Ping => "ping",
             Self::Health => "health",
             Self::Metrics => "metrics",
+            Self::DebugVars => "debug_vars",
+            Self::DebugRequests => "debug_requests",
             Self::Admin => "admin",
             Self::Unknown => "unknown",
         }
@@ -102,6 +122,8 @@ impl Endpoint {
             "/ping" | "/status" => Self::Ping,
             "/health" => Self::Health,
             "/metrics" => Self::Metrics,
+            "/debug/vars" => Self::DebugVars,
+            "/debug/requests" => Self::DebugRequests,
             _ => Self::Unknown,
         }
     }
@@ -113,7 +135,7 @@ impl Endpoint {
             Self::Write => "OPTIONS, POST",
             Self::WriteV2 | Self::Flux | Self::PromWrite | Self::PromRead => "POST",
             Self::Ping => "GET, HEAD",
-            Self::Health | Self::Metrics => "GET",
+            Self::Health | Self::Metrics | Self::DebugVars | Self::DebugRequests => "GET",
             Self::Admin | Self::Unknown => "",
         }
     }
@@ -124,6 +146,7 @@ async fn influx_answer(State(api): State<Arc<Api>>, request: Request) -> Respons
     let metrics = Arc::clone(&api.config.metrics);
     let _active = metrics.start();
     let endpoint = Endpoint::of_influx_path(request.uri().path());
+    api.profiles.observe(endpoint, &request);
     let mut response = if endpoint == Endpoint::Unknown {
         text(StatusCode::NOT_FOUND, "404 page not found\n")
     } else if !endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
@@ -179,6 +202,8 @@ async fn answer_to(
         Endpoint::PromRead => influx::prom::read(api, caller, request, &url).await,
         Endpoint::Ping => Ok(influx::ping::answer(&url)),
         Endpoint::Health => Ok(influx::health::answer(&*api.coordinator)),
+        Endpoint::DebugVars => Ok(influx::debug::vars(&*api.coordinator)),
+        Endpoint::DebugRequests => influx::debug::requests(&api, &url).await,
         Endpoint::Metrics => Ok(metrics_text(&*api.coordinator, &api.config.metrics)),
         Endpoint::Admin | Endpoint::Unknown => Ok(text(StatusCode::NOT_FOUND, "404 page not found\n")),
     }

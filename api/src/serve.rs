@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,10 @@ use tower::ServiceExt;
 
 /// Pause after a failed `accept`: the usual reason is that the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a request comes from: an extension of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 /// What one listener allows.
 #[derive(Debug, Clone, Copy)]
@@ -108,13 +113,18 @@ async fn connection(
 ) {
     // Answers are written in one piece; waiting for more of it would only delay them.
     stream.set_nodelay(true).unwrap_or_default();
+    let client = stream.peer_addr().ok().map(|address| ClientAddress(address.ip()));
     let activity = Activity::default();
     let io = TokioIo::new(TimedStream::new(stream, limits, activity.clone()));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let running = activity.start();
         let router = router.clone();
         async move {
-            let response = router.oneshot(request.map(Body::new)).await;
+            let mut request = request.map(Body::new);
+            if let Some(client) = client {
+                request.extensions_mut().insert(client);
+            }
+            let response = router.oneshot(request).await;
             drop(running);
             response.map_err(|never: Infallible| never)
         }

@@ -78,6 +78,26 @@ pub struct Bounds {
     pub last: i64,
 }
 
+/// What reading a chunk costs, for EXPLAIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChunkCost {
+    /// Encoded blocks.
+    pub blocks: u64,
+    /// Their bytes.
+    pub block_bytes: u64,
+    /// Points in memory.
+    pub cached: u64,
+}
+
+impl ChunkCost {
+    /// Adds another chunk.
+    pub fn add(&mut self, other: Self) {
+        self.blocks += other.blocks;
+        self.block_bytes += other.block_bytes;
+        self.cached += other.cached;
+    }
+}
+
 /// One field of one series after the other, chunk by chunk. Holds one chunk at a time, whatever the range is.
 ///
 /// Chunks come in the order asked for and do not overlap each other; the last write has won already. A chunk may reach
@@ -96,6 +116,11 @@ pub trait ColumnReader {
     ///
     /// [`ScanError`] when the bytes on disk are damaged or cannot be read.
     fn next_chunk(&mut self) -> Result<Option<Bounds>, ScanError>;
+
+    /// What reading the chunk costs.
+    fn cost(&self) -> ChunkCost {
+        ChunkCost::default()
+    }
 
     /// The summary of the chunk, if it lies in the range as a whole and its summary is known without decoding.
     fn stats(&self) -> Option<ChunkStats>;
@@ -207,6 +232,11 @@ pub trait GroupReader: Send + Sync + Debug {
             runs.push(Run { bounds, stats: column.stats(), batch });
         }
         Ok(runs)
+    }
+
+    /// The slices of time of a policy that have series here, in order; for statements that tell about the storage.
+    fn slices(&self, _policy: RetentionPolicyId) -> Vec<TimeRange> {
+        Vec::new()
     }
 
     /// Whether the series has a point of any field in the policies and the range, for time-bounded SHOW statements;

@@ -168,6 +168,7 @@ impl Run {
             policy: String::new(),
             read_only: false,
             chunk_rows: None,
+            begun: Instant::now(),
         };
         node.execute_statement(request).await.map_err(|error| format!("{}: {error}", self.name))?;
         let command = CatalogCommand::RecordContinuousRun { id: self.id, last_run_ns: self.due.ran_ns };

@@ -3,17 +3,20 @@
 
 use crate::metrics::NodeMetrics;
 use crate::passwords::Passwords;
+use crate::running::Running;
 use crate::subscribers::{SubscriberLimits, Subscribers};
 use crate::turns::QueryTurns;
+use api::HttpMetrics;
 use api::coordinator::{
     AdminError, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse, VerifyError,
     WriteError, WriteRequest,
 };
+use api::statistics::Statistic;
 use futures::future::BoxFuture;
 use model::catalog::{Catalog, User};
 use model::{Clock, GroupId};
 use query::MemoryPool;
-use raft::{RaftHost, SubmitError};
+use raft::{RaftHost, RunningQueries, SubmitError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,6 +49,17 @@ pub struct RequestLimits {
     pub subscribers: SubscriberLimits,
 }
 
+/// What statistics tell beside what the coordinator counts.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// What the HTTP surface counts.
+    pub http: Arc<HttpMetrics>,
+    /// Where it listens.
+    pub bind: String,
+    /// When the node began to serve, ns since the epoch.
+    pub started_ns: i64,
+}
+
 /// This node's implementation of [`api::Coordinator`].
 #[derive(Debug)]
 pub struct NodeCoordinator {
@@ -54,20 +68,27 @@ pub struct NodeCoordinator {
     pub(crate) limits: RequestLimits,
     pub(crate) metrics: NodeMetrics,
     pub(crate) turns: QueryTurns,
+    /// Statements that run now, as the other nodes see them.
+    pub(crate) running: Arc<Running>,
     /// What all statements together may hold.
     pub(crate) query_memory: Arc<MemoryPool>,
     pub(crate) passwords: Passwords,
     pub(crate) subscribers: Subscribers,
+    pub(crate) about: About,
     pub(crate) stopping: AtomicBool,
 }
 
 impl NodeCoordinator {
     /// A coordinator over running groups.
-    pub fn new(host: Arc<RaftHost>, clock: Arc<dyn Clock>, limits: RequestLimits) -> Self {
+    pub fn new(host: Arc<RaftHost>, clock: Arc<dyn Clock>, limits: RequestLimits, about: About) -> Self {
+        let running = Arc::new(Running::new(host.node()));
+        host.set_running_queries(Arc::clone(&running) as Arc<dyn RunningQueries>);
         Self {
             host,
             clock,
             limits,
+            running,
+            about,
             metrics: NodeMetrics::default(),
             turns: QueryTurns::new(limits.query_slots, limits.queries_queued_max),
             query_memory: Arc::new(MemoryPool::new(limits.query_memory_bytes)),
@@ -143,5 +164,13 @@ impl api::Coordinator for NodeCoordinator {
 
     fn metrics(&self) -> String {
         self.render_metrics()
+    }
+
+    fn statistics(&self) -> Vec<Statistic> {
+        NodeCoordinator::statistics(self)
+    }
+
+    fn times_ns(&self) -> (i64, i64) {
+        (self.about.started_ns, self.clock.now_ns())
     }
 }

@@ -4,7 +4,7 @@
 //! the points have the same series and times.
 
 use crate::coordinator::NodeCoordinator;
-use crate::query::execute_error;
+use crate::query::{Work, execute_error};
 use api::coordinator::{ExecuteError, ExecuteRequest, StatementResponse, WriteError, WriteRequest};
 use query::influxql::ast::{SelectStatement, Statement};
 use query::into::{IntoPoints, written};
@@ -18,15 +18,15 @@ impl NodeCoordinator {
         &self,
         request: &ExecuteRequest,
         select: &SelectStatement,
-        deadline: Instant,
+        work: Work,
     ) -> Result<StatementResponse, ExecuteError> {
-        let select = self.with_full_names(request, select, deadline).await?;
+        let select = self.with_full_names(request, select, work.deadline).await?;
         let Some(target) = select.target.clone() else {
             return Err(ExecuteError::Internal("SELECT without a target".to_owned()));
         };
         let messages = request.read_only.then(|| deprecated(&select)).into_iter().collect();
         let request = ExecuteRequest { statement: Statement::Select(Box::new(select)), ..request.clone() };
-        let (response, held) = self.read_held(&request, deadline).await?;
+        let response = self.read(&request, work.clone()).await?;
         if response.stale.is_some() {
             // What is missing from the rows would be missing from the target for ever.
             let text = "a group has no quorum, and points are not made of stale ones; try again later";
@@ -35,12 +35,12 @@ impl NodeCoordinator {
         let mut points = IntoPoints::new(response.result.series, &target.name);
         let mut count = 0;
         loop {
-            held.check().map_err(execute_error)?;
-            let work = move || {
+            work.check().map_err(execute_error)?;
+            let making = move || {
                 let body = points.next_body();
                 (points, body)
             };
-            let made = tokio::task::spawn_blocking(work).await;
+            let made = tokio::task::spawn_blocking(making).await;
             let (rest, body) = made.map_err(|e| ExecuteError::Internal(format!("statement failed: {e}")))?;
             points = rest;
             let Some(body) = body.map_err(execute_error)? else { break };

@@ -8,8 +8,8 @@
 //! - [`load`]: a simulated Heapster, or a recorded one, in front of any server that speaks the InfluxDB 1.x API;
 //! - [`telemetry`], [`clock`]: logs, and the one place that reads the wall clock.
 //! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
-//! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter` and `turns`, `catalog`,
-//!   `admin`;
+//! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter`, `turns` and `running`,
+//!   `show`, `catalog`, `admin`;
 //! - `users`, `passwords`: statements with passwords, and how those are hashed and verified;
 //! - [`subscribers`]: what was written, sent on;
 //! - `maintenance`, `continuous`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`:
@@ -34,7 +34,9 @@ mod maintenance;
 mod metrics;
 mod passwords;
 mod query;
+mod running;
 mod scatter;
+mod show;
 pub mod shutdown;
 mod space;
 pub mod start;

@@ -42,6 +42,16 @@ impl NodeMetrics {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (count(&self.continuous_queries_ok), count(&self.continuous_queries_failed))
     }
+    /// Points acknowledged and points dropped one by one.
+    pub(crate) fn points(&self) -> (u64, u64) {
+        (self.points_written.load(Ordering::Relaxed), self.points_dropped.load(Ordering::Relaxed))
+    }
+
+    /// Statements answered, and the time they took together.
+    pub(crate) fn statements(&self) -> (u64, Duration) {
+        let count = self.statements.count.load(Ordering::Relaxed);
+        (count, Duration::from_micros(self.statements.sum_us.load(Ordering::Relaxed)))
+    }
 
     /// Counts one answered statement.
     pub(crate) fn statement_done(&self, took: Duration) {

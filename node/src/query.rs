@@ -1,13 +1,14 @@
 //! One statement: read barrier on every group, then plan, scatter, finish on blocking threads.
 
 use crate::coordinator::NodeCoordinator;
+use crate::running::RunningStatement;
 use crate::scatter::LocalScatter;
-use api::coordinator::{ExecuteError, ExecuteRequest, StatementResponse};
+use api::coordinator::{ExecuteError, ExecuteRequest, Registration, StatementResponse};
 use model::catalog::Catalog;
 use model::scan::GroupReader;
-use query::influxql::ast::Statement;
+use query::influxql::ast::{Explain, SelectStatement, Statement};
 use query::result::{Series, StatementResult};
-use query::{Budget, PlanContext, QueryError, ShowContext};
+use query::{Budget, PlanContext, QueryError, ShowContext, Timing};
 use raft::{BarrierError, Group};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,32 +21,47 @@ impl NodeCoordinator {
         request: ExecuteRequest,
     ) -> Result<StatementResponse, ExecuteError> {
         let started = Instant::now();
-        let deadline = started + self.limits.query_timeout;
-        if let Statement::Select(select) = &request.statement
-            && select.target.is_some()
-        {
-            let response = self.select_into(&request, select, deadline).await?;
-            self.metrics.statement_done(started.elapsed());
-            return Ok(response);
-        }
-        if let Statement::CreateContinuousQuery(create) = &request.statement {
-            let deadline = started + self.limits.write_timeout;
-            self.create_continuous_query(&request, create, deadline).await?;
-            self.metrics.statement_done(started.elapsed());
-            return Ok(StatementResponse::default());
-        }
-        let response = match query::ddl::catalog_command(&request.statement) {
-            Some(command) => {
-                let deadline = started + self.limits.write_timeout;
-                self.run_ddl(command, deadline).await.map(|()| StatementResponse::default())?
-            }
-            None => match self.run_change(&request, started + self.limits.write_timeout).await {
-                Some(changed) => changed.map(|()| StatementResponse::default())?,
-                None => self.read(&request, deadline).await?,
-            },
+        let deadline = request.begun + self.limits.query_timeout;
+        let pool = Arc::clone(&self.query_memory);
+        let budget = Arc::new(Budget::with_pool(&self.limits.query, deadline.into_std(), pool));
+        let text = request.statement.to_string();
+        let running = Arc::new(self.running.start(text, &request.database, Arc::clone(&budget)));
+        let work = Work { budget, running: Arc::clone(&running), deadline };
+        let answered = tokio::select! {
+            answered = self.run_statement(&request, work) => answered,
+            () = running.killed() => Err(interrupted()),
         };
         self.metrics.statement_done(started.elapsed());
-        Ok(response)
+        answered
+    }
+
+    async fn run_statement(
+        &self,
+        request: &ExecuteRequest,
+        work: Work,
+    ) -> Result<StatementResponse, ExecuteError> {
+        let write_deadline = Instant::now() + self.limits.write_timeout;
+        match &request.statement {
+            Statement::Select(select) if select.target.is_some() => {
+                return self.select_into(request, select, work).await;
+            }
+            Statement::CreateContinuousQuery(create) => {
+                self.create_continuous_query(request, create, write_deadline).await?;
+                return Ok(StatementResponse::default());
+            }
+            _ => {}
+        }
+        if let Some(answered) = self.run_about_nodes(&request.statement, write_deadline).await {
+            return answered;
+        }
+        if let Some(command) = query::ddl::catalog_command(&request.statement) {
+            self.run_ddl(command, write_deadline).await?;
+            return Ok(StatementResponse::default());
+        }
+        match self.run_change(request, write_deadline).await {
+            Some(changed) => changed.map(|()| StatementResponse::default()),
+            None => self.read(request, work).await,
+        }
     }
 
     /// Runs a statement that changes something and is no command of the catalog; `None` if it is none.
@@ -60,39 +76,40 @@ impl NodeCoordinator {
         }
     }
 
-    async fn read(
+    pub(crate) async fn read(
         &self,
         request: &ExecuteRequest,
-        deadline: Instant,
+        work: Work,
     ) -> Result<StatementResponse, ExecuteError> {
-        Ok(self.read_held(request, deadline).await?.0)
-    }
-
-    /// Reads, and hands over the account of what the answer holds: until it is dropped, its memory counts.
-    pub(crate) async fn read_held(
-        &self,
-        request: &ExecuteRequest,
-        deadline: Instant,
-    ) -> Result<(StatementResponse, Held), ExecuteError> {
+        let deadline = work.deadline;
         let turn = self.turns.take(deadline).await?;
         self.refuse_unfit()?;
         let stale = self.read_barriers(deadline).await?;
         // A replica that was closed meanwhile would be missing from the answer.
-        let replicas = self.replicas()?;
-        let pool = Arc::clone(&self.query_memory);
-        let budget = Arc::new(Budget::with_pool(&self.limits.query, deadline.into_std(), pool));
-        let held = Held(Arc::clone(&budget));
-        let statement = self.statement_work(request, replicas, budget);
-        let work = move || {
-            // A client that left frees its turn when its threads have stopped, not before.
-            let _turn = turn;
+        let replicas = self.replicas(&work.budget)?;
+        let mut cancel = CancelOnDrop(Some(Arc::clone(&work.budget)));
+        let statement = self.statement_work(request, replicas, work.budget);
+        let registration = Arc::clone(&work.running);
+        let blocking = move || {
+            // A client that left frees its turn, and its place among the statements that run, when its threads have
+            // stopped, not before.
+            let _held = (turn, registration);
             statement()
         };
-        let result = match tokio::task::spawn_blocking(work).await {
-            Ok(result) => result.map_err(execute_error)?,
-            Err(panic) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),
+        let running = tokio::task::spawn_blocking(blocking);
+        let result = match tokio::time::timeout_at(deadline + STOP_GRACE, running).await {
+            Ok(Ok(result)) => result.map_err(execute_error)?,
+            Ok(Err(panic)) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),
+            Err(_) => return Err(ExecuteError::Statement("query-timeout limit exceeded".to_owned())),
         };
-        Ok((StatementResponse { result, stale, missing_groups: Vec::new() }, held))
+        // The answer is still to be encoded; the query may be killed until then, but is not cancelled by itself.
+        cancel.0 = None;
+        Ok(StatementResponse {
+            result,
+            stale,
+            missing_groups: Vec::new(),
+            registration: Some(work.running as Arc<dyn Registration>),
+        })
     }
 
     /// The blocking part, with all it needs moved in.
@@ -118,10 +135,12 @@ impl NodeCoordinator {
     }
 
     /// The local replicas of all data groups, to be read.
-    fn replicas(&self) -> Result<Vec<Replica>, ExecuteError> {
+    fn replicas(&self, budget: &Arc<Budget>) -> Result<Vec<Replica>, ExecuteError> {
+        let budget = Arc::clone(budget);
+        let stop: storage::Stop = Arc::new(move || budget.check().is_err());
         let data = self.host.groups().into_iter().filter(|group| !group.id().is_meta());
         let replica = |group: Arc<Group>| match group.data_store() {
-            Some(store) => Ok((group, store.reader())),
+            Some(store) => Ok((group, store.reader_until(Arc::clone(&stop)))),
             None => Err(unfit(&group, &group.unfit().unwrap_or_default())),
         };
         data.map(replica).collect()
@@ -159,19 +178,36 @@ fn unfit(group: &Group, reason: &str) -> ExecuteError {
     ExecuteError::Unavailable(text)
 }
 
-/// The account of a statement at work. Dropped, it ends the threads that are still on it: the client went away.
-pub(crate) struct Held(Arc<Budget>);
+/// What a statement works with.
+#[derive(Clone)]
+pub(crate) struct Work {
+    budget: Arc<Budget>,
+    running: Arc<RunningStatement>,
+    pub(crate) deadline: Instant,
+}
 
-impl Held {
+impl Work {
     /// Whether the statement may go on.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
-        self.0.check()
+        self.budget.check()
     }
 }
 
-impl Drop for Held {
+/// How long the threads of a statement that timed out have to notice it: then its client is answered all the same.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+fn interrupted() -> ExecuteError {
+    execute_error(QueryError::Cancelled)
+}
+
+/// Ends the query's threads when the client went away and this future was dropped.
+struct CancelOnDrop(Option<Arc<Budget>>);
+
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        if let Some(budget) = &self.0 {
+            budget.cancel();
+        }
     }
 }
 
@@ -182,9 +218,13 @@ fn run(
     budget: &Arc<Budget>,
     (limits, now_ns): (query::QueryLimits, i64),
 ) -> Result<StatementResult, QueryError> {
+    let plan_context =
+        PlanContext { catalog, database: &request.database, policy: &request.policy, now_ns, limits };
+    if let Statement::Explain(explain) = &request.statement {
+        return run_explain(explain, &plan_context, replicas, budget);
+    }
     if let Statement::Select(select) = &request.statement {
-        let context =
-            PlanContext { catalog, database: &request.database, policy: &request.policy, now_ns, limits };
+        let context = plan_context;
         let plan = query::plan_select(select, &context)?;
         let scatter = LocalScatter::new(replicas, Arc::clone(budget));
         let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
@@ -192,13 +232,38 @@ fn run(
     }
     let context = ShowContext { catalog, database: &request.database, now_ns };
     let readers: Vec<&dyn GroupReader> = replicas.iter().map(|(_, reader)| &**reader).collect();
-    query::execute_show(&request.statement, &context, &readers)
+    query::execute_show(&request.statement, &context, &readers, budget)
+}
+
+/// EXPLAIN; with ANALYZE the statement is run first, and its answer thrown away.
+fn run_explain(
+    explain: &Explain,
+    context: &PlanContext<'_>,
+    replicas: Vec<Replica>,
+    budget: &Arc<Budget>,
+) -> Result<StatementResult, QueryError> {
+    let mut timing = None;
+    if explain.analyze {
+        let begun = Instant::now();
+        let select = SelectStatement { target: None, ..(*explain.statement).clone() };
+        let plan = query::plan_select(&select, context)?;
+        let planned = Instant::now();
+        let scatter = LocalScatter::new(replicas.clone(), Arc::clone(budget));
+        let answer = query::execute_select(&plan, &scatter, budget)?;
+        timing = Some(Timing { planning: planned - begun, execution: planned.elapsed() });
+        drop(answer);
+    }
+    let readers: Vec<&dyn GroupReader> = replicas.iter().map(|(_, reader)| &**reader).collect();
+    let series = query::explain(&explain.statement, context, &readers, budget, timing)?;
+    Ok(StatementResult { series, messages: Vec::new() })
 }
 
 pub(crate) fn execute_error(error: QueryError) -> ExecuteError {
     match error {
         QueryError::Statement(text) => ExecuteError::Statement(text),
-        QueryError::LimitExceeded(text) => ExecuteError::LimitExceeded(text),
+        // Limits that 1.x has are told in its way: in the result.
+        QueryError::LimitExceeded(text) => ExecuteError::Statement(text),
+        QueryError::MemoryExceeded(text) => ExecuteError::LimitExceeded(text),
         QueryError::Overloaded(text) => ExecuteError::Unavailable(text),
         QueryError::Cancelled => ExecuteError::Statement("query interrupted".to_owned()),
         // The replica is rebuilt, or opened again; until then another node has the answer.

@@ -7,7 +7,7 @@ use crate::bootstrap::{self, Membership};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::continuous::run_continuous_queries;
-use crate::coordinator::{NodeCoordinator, RequestLimits};
+use crate::coordinator::{About, NodeCoordinator, RequestLimits};
 use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
 use crate::maintenance;
@@ -118,7 +118,12 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<Ended> {
     parts.peers.attach(&host);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let limits = request_limits(parts.config);
-    let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, limits));
+    let about = About {
+        http: Arc::clone(&parts.metrics),
+        bind: parts.http.local_addr()?.to_string(),
+        started_ns: clock.now_ns(),
+    };
+    let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, limits, about));
     parts.late.set(Arc::clone(&node));
     let upkeep = spawn_upkeep(&parts, &node, identity);
 
@@ -296,6 +301,7 @@ fn request_limits(config: &Config) -> RequestLimits {
             memory_bytes: config.query.memory_per_query.bytes(),
             buckets_max: config.query.max_buckets,
             series_max: config.query.max_series,
+            points_max: config.query.max_points,
         },
         query_memory_bytes: config.query.memory_total.bytes(),
         query_slots: config.query.max_concurrent,
@@ -320,6 +326,7 @@ fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {
             shared_secret: config.auth.shared_secret.text().to_owned(),
             clock: Arc::new(SystemClock),
         },
+        rows_max: config.query.max_rows,
         metrics,
         ..ApiConfig::default()
     }

@@ -43,7 +43,12 @@ impl QueryTurns {
         }
         let waiting = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
-            let max = self.waiting_max;
+            let (running, max) = (self.running_max, self.waiting_max);
+            if max == 0 {
+                // Without a queue it is 1.x's limit, told as 1.x does.
+                let text = format!("max-concurrent-queries limit exceeded({running}, {running})");
+                return Err(ExecuteError::Statement(text));
+            }
             return Err(ExecuteError::Unavailable(format!(
                 "{max} queries wait already (query.max_queued); try again later"
             )));

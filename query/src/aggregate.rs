@@ -13,10 +13,17 @@ pub(crate) use integral::integral;
 pub(crate) use order::float;
 pub(crate) use pick::{Pick, pick_in_windows};
 
+use crate::budget::Budget;
+use crate::error::QueryError;
 use crate::points::Points;
 use crate::result::Cell;
 use crate::window::Window;
 use std::ops::Range;
+
+/// Points between two looks at deadline and cancellation.
+const POINTS_PER_CHECK: usize = 65_536;
+/// Values that are sorted at once.
+const RUN: usize = 1 << 17;
 
 /// What makes one or more points of a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,16 +46,58 @@ pub(crate) enum Reducer {
 impl Reducer {
     /// Reduces the points of a group window by window. Points with a null value do not count. A reducer that makes a
     /// value of no particular point gives it the time of the window's start.
-    pub(crate) fn reduce(self, points: &Points, window: &Window, range: (i64, i64)) -> Points {
+    ///
+    /// # Errors
+    ///
+    /// Those of the budget.
+    pub(crate) fn reduce(
+        self,
+        points: &Points,
+        (window, range): (&Window, (i64, i64)),
+        budget: &Budget,
+    ) -> Result<Points, QueryError> {
         let mut out = Points::new(points.width);
+        let mut stopped = Ok(());
+        let mut seen = 0;
         each_window(points, window, range, |start, rows| {
-            let rows: Vec<usize> = rows.filter(|i| points.values[*i] != Cell::Null).collect();
-            if rows.is_empty() {
+            seen += rows.len();
+            if seen >= POINTS_PER_CHECK {
+                seen = 0;
+                stopped = stopped.clone().and_then(|()| budget.check());
+            }
+            let mut rows: Vec<usize> = rows.filter(|i| points.values[*i] != Cell::Null).collect();
+            if rows.is_empty() || stopped.is_err() {
                 return;
             }
-            self.reduce_window(points, start, rows, &mut out);
+            if self.sorts() && rows.len() > RUN {
+                stopped = self.sort_runs(points, &mut rows, budget);
+            }
+            if stopped.is_ok() {
+                self.reduce_window(points, start, rows, &mut out);
+            }
         });
-        out
+        stopped.map(|()| out)
+    }
+
+    /// Whether it sorts the values of a window.
+    fn sorts(self) -> bool {
+        match self {
+            Self::Median | Self::Mode | Self::Percentile(_) | Self::Top(_) | Self::Bottom(_) => true,
+            Self::Pick(_) | Self::Count | Self::Stddev | Self::Distinct | Self::Sample(..) => false,
+        }
+    }
+
+    /// Sorts many values run by run, looking at the budget in between: the sort that follows merges the runs, which takes
+    /// a fraction of the time. Rows of one value keep their order.
+    fn sort_runs(self, points: &Points, rows: &mut [usize], budget: &Budget) -> Result<(), QueryError> {
+        for run in rows.chunks_mut(RUN) {
+            budget.check()?;
+            match self {
+                Self::Top(_) => run.sort_by(|a, b| order::compare(&points.values[*b], &points.values[*a])),
+                _ => run.sort_by(|a, b| order::compare(&points.values[*a], &points.values[*b])),
+            }
+        }
+        budget.check()
     }
 
     fn reduce_window(self, points: &Points, start: i64, rows: Vec<usize>, out: &mut Points) {

@@ -21,11 +21,13 @@ pub struct QueryLimits {
     pub buckets_max: u64,
     /// Series a SELECT may read; 0 is no limit.
     pub series_max: u64,
+    /// Points a SELECT may read; 0 is no limit.
+    pub points_max: u64,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        Self { memory_bytes: 256 << 20, buckets_max: 1_000_000, series_max: 0 }
+        Self { memory_bytes: 256 << 20, buckets_max: 1_000_000, series_max: 0, points_max: 0 }
     }
 }
 
@@ -74,6 +76,7 @@ pub struct Budget {
     taken_bytes: AtomicU64,
     pool: Option<Arc<MemoryPool>>,
     series: AtomicU64,
+    points: AtomicU64,
     cancelled: AtomicBool,
 }
 
@@ -104,6 +107,7 @@ impl Budget {
             taken_bytes: AtomicU64::new(0),
             pool,
             series: AtomicU64::new(0),
+            points: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
         }
     }
@@ -111,6 +115,11 @@ impl Budget {
     /// Makes every thread of the query stop at its next check.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Bytes charged now.
@@ -124,7 +133,7 @@ impl Budget {
     ///
     /// [`QueryError::Cancelled`], or [`QueryError::LimitExceeded`] after the deadline.
     pub fn check(&self) -> Result<(), QueryError> {
-        if self.cancelled.load(Ordering::Relaxed) {
+        if self.is_cancelled() {
             return Err(QueryError::Cancelled);
         }
         if Instant::now() >= self.deadline {
@@ -137,16 +146,13 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`QueryError::LimitExceeded`] when the query would hold more than it may, [`QueryError::Overloaded`] when all
+    /// [`QueryError::MemoryExceeded`] when the query would hold more than it may, [`QueryError::Overloaded`] when all
     /// queries together would.
     pub fn charge(&self, bytes: usize) -> Result<(), QueryError> {
         let bytes = bytes as u64;
         let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if used > self.limits.memory_bytes {
-            let limit = self.limits.memory_bytes;
-            return Err(QueryError::LimitExceeded(format!(
-                "max-query-memory limit exceeded: ({used}/{limit} bytes); ask for fewer series, a shorter time range or larger windows, or raise query.memory_per_query"
-            )));
+            return Err(self.memory_exceeded(used));
         }
         let Some(pool) = &self.pool else { return Ok(()) };
         loop {
@@ -175,10 +181,48 @@ impl Budget {
         let used = self.series.fetch_add(count, Ordering::Relaxed).saturating_add(count);
         let limit = self.limits.series_max;
         if limit > 0 && used > limit {
-            let text = format!("max-select-series limit exceeded: ({used}/{limit})");
+            // 1.x stops at the first one too many; how many more there are depends on who counts first.
+            let text = format!("max-select-series limit exceeded: ({}/{limit})", limit + 1);
             return Err(QueryError::LimitExceeded(text));
         }
         Ok(())
+    }
+
+    /// Counts points that are read, also those that a summary of a chunk stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::LimitExceeded`] with InfluxDB 1.x's text.
+    pub fn charge_points(&self, count: u64) -> Result<(), QueryError> {
+        let limit = self.limits.points_max;
+        let used = self.points.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        if limit > 0 && used > limit {
+            let text = format!("max-select-point limit exceeed: ({used}/{limit})");
+            return Err(QueryError::LimitExceeded(text));
+        }
+        Ok(())
+    }
+
+    /// Whether so many bytes more could be charged, without charging them: asked before work that is in vain if not.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::MemoryExceeded`].
+    pub fn expect(&self, bytes: u64) -> Result<(), QueryError> {
+        let expected = self.used_bytes().saturating_add(bytes);
+        if expected > self.limits.memory_bytes { Err(self.memory_exceeded(expected)) } else { Ok(()) }
+    }
+
+    /// Bytes the query may hold.
+    pub fn memory_max(&self) -> u64 {
+        self.limits.memory_bytes
+    }
+
+    fn memory_exceeded(&self, used: u64) -> QueryError {
+        let limit = self.limits.memory_bytes;
+        QueryError::MemoryExceeded(format!(
+            "max-query-memory limit exceeded: ({used}/{limit} bytes); ask for fewer series, a shorter time range or larger windows, or raise query.memory_per_query"
+        ))
     }
 
     /// Whether a series may have so many buckets.
@@ -211,10 +255,10 @@ mod tests {
 
     #[test]
     fn limits_hold_at_n_and_break_at_n_plus_one() {
-        let limits = QueryLimits { memory_bytes: 10, buckets_max: 10, series_max: 3 };
+        let limits = QueryLimits { memory_bytes: 10, buckets_max: 10, series_max: 3, points_max: 20 };
         let budget = budget(limits);
         budget.charge(10).unwrap();
-        assert!(matches!(budget.charge(1), Err(QueryError::LimitExceeded(_))));
+        assert!(matches!(budget.charge(1), Err(QueryError::MemoryExceeded(_))));
         budget.check_buckets(10).unwrap();
         let error = budget.check_buckets(11).unwrap_err();
         assert_eq!(error.to_string(), "max-select-buckets limit exceeded: (11/10)");
@@ -223,6 +267,10 @@ mod tests {
             budget.charge_series(1).unwrap_err().to_string(),
             "max-select-series limit exceeded: (4/3)"
         );
+        budget.charge_points(20).unwrap();
+        let error = budget.charge_points(2).unwrap_err();
+        assert_eq!(error.to_string(), "max-select-point limit exceeed: (22/20)");
+        budget.expect(0).unwrap_err();
     }
 
     #[test]

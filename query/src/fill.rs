@@ -9,7 +9,10 @@ use crate::window::Window;
 use model::time::TIME_MIN;
 
 /// Bytes that one filled point takes here and in the answer.
-const BYTES_PER_POINT: usize = 32;
+pub(crate) const BYTES_PER_POINT: usize = 32;
+
+/// Points between two looks at deadline and cancellation.
+const POINTS_PER_CHECK: usize = 65_536;
 
 /// Fills the windows of one group from the start of the range (of the points, if the range has none) to its end.
 ///
@@ -42,8 +45,8 @@ pub(crate) fn fill(
     }
     let bytes = (buckets as usize).saturating_mul(BYTES_PER_POINT + points.width * size_of::<Cell>());
     budget.charge(bytes)?;
-    let filler = Filler { points, kind, window, ascending };
-    Ok(filler.run(begin, end))
+    let filler = Filler { points, kind, window, ascending, budget };
+    filler.run(begin, end)
 }
 
 struct Filler<'a> {
@@ -51,15 +54,19 @@ struct Filler<'a> {
     kind: &'a FillKind,
     window: &'a Window,
     ascending: bool,
+    budget: &'a Budget,
 }
 
 impl Filler<'_> {
-    fn run(&self, begin: i64, end: i64) -> Points {
+    fn run(&self, begin: i64, end: i64) -> Result<Points, QueryError> {
         let nothing = vec![Cell::Null; self.points.width];
         let mut out = Points::new(self.points.width);
         let mut zone_offset = self.window.zone_offset(begin);
         let (mut at, mut next) = (begin, 0);
         loop {
+            if out.len() % POINTS_PER_CHECK == POINTS_PER_CHECK - 1 {
+                self.budget.check()?;
+            }
             match self.points.times.get(next) {
                 Some(&time) if if self.ascending { time <= at } else { time >= at } => {
                     out.push(time, self.points.values[next].clone(), self.points.aux_of(next));
@@ -69,7 +76,7 @@ impl Filler<'_> {
                 None => {
                     let inside = if self.ascending { at <= end } else { at >= end };
                     if !inside {
-                        return out;
+                        return Ok(out);
                     }
                     out.push(at, self.value(at, next), &nothing);
                 }

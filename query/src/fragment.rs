@@ -8,8 +8,10 @@ mod read;
 use crate::budget::Budget;
 use crate::condition::{RowCondition, SeriesFilter};
 use crate::error::QueryError;
+use crate::fill::BYTES_PER_POINT;
 use crate::fold::columns::Input;
 use crate::fold::rows::RowsOp;
+use crate::fold::series::half_open;
 use crate::fold::{FoldKind, FoldState};
 use crate::points::Points;
 use crate::window::Window;
@@ -56,6 +58,8 @@ pub(crate) struct ReadWork {
     pub(crate) ops: Vec<FragmentOp>,
     /// Output series that are wanted at most, in order of their tags.
     pub(crate) series_limit: Option<usize>,
+    /// Windows that each output series gets of each op, whatever it holds, because they are filled.
+    pub(crate) filled_windows: Option<u64>,
 }
 
 /// One thing to compute from a series.
@@ -120,6 +124,8 @@ impl OpState {
 /// same order on every machine.
 const PART_SERIES_MIN: usize = 256;
 const PARTS_MAX: usize = 16;
+/// Bytes of a point that fill() makes.
+const FILLED_POINT_BYTES: u64 = BYTES_PER_POINT as u64;
 /// Times a group is read again because a snapshot took the place of its state.
 const REPLACED_MAX: usize = 3;
 
@@ -166,10 +172,15 @@ impl Fragment {
             return Ok(Selection { series: Vec::new(), part_series: 1 });
         };
         let mut series = reader.series(self.database, &self.measurement, &self.predicate);
+        // The reader stops early when the query is cancelled.
+        budget.check()?;
         budget.charge_series(series.len())?;
         budget.charge(series.len() * size_of::<SeriesRef>())?;
+        estimate(work, reader, &series, budget)?;
         let mut part_series = series.len().div_ceil(PARTS_MAX).max(PART_SERIES_MIN);
         if work.series_limit.is_some() {
+            let dimensions = work.ops.first().map_or(0, |op| op.dimensions.len());
+            budget.charge(series.len() * dimensions * size_of::<Arc<str>>())?;
             // Output series one after the other, so that the reader knows when it has enough of them.
             series.sort_by_cached_key(|series| work.ops.first().map(|op| group_key(series, &op.dimensions)));
             part_series = series.len().max(1);
@@ -227,16 +238,56 @@ impl Fragment {
     }
 }
 
+/// Series × windows × columns, before anything is read: what cannot fit ends here. Only filled windows can be foretold,
+/// and only series that have points in the range count.
+fn estimate(
+    work: &ReadWork,
+    reader: &dyn GroupReader,
+    series: &[SeriesRef],
+    budget: &Budget,
+) -> Result<(), QueryError> {
+    let (Some(windows), Some(op)) = (work.filled_windows, work.ops.first()) else { return Ok(()) };
+    if work.series_limit.is_some() {
+        return Ok(());
+    }
+    let bytes = |groups: usize| {
+        let points = windows.saturating_mul(groups as u64).saturating_mul(work.ops.len() as u64);
+        points.saturating_mul(FILLED_POINT_BYTES)
+    };
+    if bytes(series.len()) <= budget.memory_max() {
+        return Ok(());
+    }
+    let range = half_open(op.range);
+    let mut groups = BTreeSet::new();
+    for (n, series) in series.iter().enumerate() {
+        if n.is_multiple_of(1_024) {
+            budget.check()?;
+        }
+        if reader.is_active(series.id, range) && groups.insert(group_key(series, &op.dimensions)) {
+            budget.expect(bytes(groups.len()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that an output series takes besides its windows.
+pub(crate) const GROUP_BYTES: usize = 256;
+
+/// Bytes of an output series with so many GROUP BY tags.
+fn group_bytes(dimensions: usize) -> usize {
+    // A place here, one in the answer's tags.
+    GROUP_BYTES + dimensions * 3 * size_of::<Arc<str>>()
+}
+
 /// The values that a series has for the GROUP BY tags.
 fn group_key(series: &SeriesRef, dimensions: &[Arc<str>]) -> TagValues {
-    let empty = || Arc::from("");
     dimensions
         .iter()
         .map(|key| {
             series
                 .tags
                 .binary_search_by(|(k, _)| k.cmp(key))
-                .map_or_else(|_| empty(), |i| Arc::clone(&series.tags[i].1))
+                .map_or_else(|_| Arc::default(), |i| Arc::clone(&series.tags[i].1))
         })
         .collect()
 }

@@ -11,6 +11,7 @@ pub mod continuous;
 pub mod ddl;
 pub mod delete;
 pub mod error;
+pub mod explain;
 pub mod influxql;
 pub mod into;
 pub mod math;
@@ -37,6 +38,7 @@ mod window;
 
 pub use budget::{Budget, MemoryPool, QueryLimits};
 pub use error::QueryError;
+pub use explain::{Timing, explain};
 pub use fragment::{Fragment, Partial, Selection};
 pub use plan::{PlanContext, SelectPlan, plan_select};
 pub use select::{Scatter, execute_select};

@@ -31,6 +31,7 @@ use link::{Linker, Outer};
 use model::catalog::Catalog;
 use model::time::{TIME_MAX, TIME_MIN};
 use model::{FieldId, RetentionPolicyId, TagPredicate};
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -132,7 +133,7 @@ impl SelectPlan {
     }
 
     fn link(&self, descriptions: &Descriptions) -> Result<Linked, QueryError> {
-        let linker = Linker { descriptions, now_ns: self.now_ns, limits: self.limits };
+        let linker = Linker { descriptions, now_ns: self.now_ns, limits: self.limits, planned: Cell::new(0) };
         let typed = linker.typed(&self.level)?;
         typed.check_types()?;
         let stage = linker.stage(&typed, &Outer::none())?;

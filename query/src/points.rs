@@ -171,27 +171,37 @@ pub(crate) fn merge_by_time(
 
 /// Merges the rows of several groups of a subquery whose calls make points a window: 1.x gives window after window,
 /// and in each of them group after group, whatever the times of selected points are.
+///
+/// # Errors
+///
+/// Those of the budget.
 pub(crate) fn merge_by_window(
     mut parts: Vec<Points>,
     (window, range): (&Window, (i64, i64)),
     ascending: bool,
-) -> Points {
+    budget: &Budget,
+) -> Result<Points, QueryError> {
     if parts.len() <= 1 {
-        return parts.pop().unwrap_or_default();
+        return Ok(parts.pop().unwrap_or_default());
     }
+    let total: usize = parts.iter().map(Points::len).sum();
+    budget.charge(total * size_of::<(i64, usize, usize)>())?;
     let mut order: Vec<(i64, usize, usize)> = Vec::new();
     for (part, points) in parts.iter().enumerate() {
+        budget.check()?;
         order.extend(points.times.iter().enumerate().map(|(i, t)| (window.start(*t, range), part, i)));
     }
     order.sort_by(|a, b| {
         let windows = a.0.cmp(&b.0);
         if ascending { windows } else { windows.reverse() }
     });
+    budget.check()?;
     let mut merged = Points::new(parts[0].width);
     for (_, part, i) in order {
         merged.take(&mut parts[part], i);
     }
-    merged
+    budget.release(total * size_of::<(i64, usize, usize)>());
+    Ok(merged)
 }
 
 /// A binary heap with the sift order of Go's `container/heap`, because the order of equal items shows in answers.

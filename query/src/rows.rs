@@ -47,8 +47,9 @@ impl RowBuilder<'_> {
             let mut cells = Vec::with_capacity(points.len() * self.outputs.len());
             let mut slots = vec![Cell::Null; self.slots.len()];
             let first_aux = usize::from(has_value);
+            let per_check = (ROWS_PER_CHECK / self.outputs.len().max(1)).max(1);
             for row in 0..points.len() {
-                if row % ROWS_PER_CHECK == ROWS_PER_CHECK - 1 {
+                if row % per_check == per_check - 1 {
                     self.budget.check()?;
                 }
                 if has_value {
@@ -94,6 +95,7 @@ impl RowBuilder<'_> {
         let mut slots = vec![Cell::Null; self.slots.len()];
         let mut group = RowGroup { key, times: Vec::new(), cells: Vec::new() };
         let mut charged = 0;
+        let per_check = (ROWS_PER_CHECK / (streams.len() + self.outputs.len()).max(1)).max(1);
         loop {
             let heads = streams.iter().zip(&at).filter_map(|(points, i)| points.times.get(*i).copied());
             let Some(time) = (if self.ascending { heads.min() } else { heads.max() }) else { break };
@@ -107,9 +109,9 @@ impl RowBuilder<'_> {
             }
             group.times.push(time);
             self.emit(&slots, &mut group.cells);
-            if group.times.len() - charged == ROWS_PER_CHECK {
+            if group.times.len() - charged == per_check {
                 self.budget.check()?;
-                self.charge(ROWS_PER_CHECK)?;
+                self.charge(per_check)?;
                 charged = group.times.len();
             }
         }

@@ -214,10 +214,16 @@ impl Runner<'_> {
             for (i, leaf) in stage.leaves.iter().enumerate().filter(|(_, l)| l.range == *range) {
                 let mut parts: BTreeMap<GroupKey, Vec<Points>> = BTreeMap::new();
                 for group in &groups {
-                    let rows = passing_rows(source, inner, group);
+                    let rows = passing_rows(source, inner, group, self.budget)?;
                     let key = outer_key(leaf, inner, &group.key);
                     let columns = (leaf, &source.leaves[i]);
-                    match contribution(columns, (inner, group), &rows, &stage.window, stage.ascending) {
+                    match contribution(
+                        columns,
+                        (inner, group),
+                        &rows,
+                        (&stage.window, stage.ascending),
+                        self.budget,
+                    )? {
                         Contribution::Nothing => {}
                         Contribution::Fold(state) => states[i].entry(key).or_default().absorb(state),
                         Contribution::Rows(points) => parts.entry(key).or_default().push(points),
@@ -225,7 +231,7 @@ impl Runner<'_> {
                 }
                 for (key, mut parts) in parts {
                     let points = if inner.gives_windows() {
-                        merge_by_window(parts, (&inner.window, *range), stage.ascending)
+                        merge_by_window(parts, (&inner.window, *range), stage.ascending, self.budget)?
                     } else {
                         if !stage.ascending {
                             parts.reverse();
@@ -323,7 +329,7 @@ impl Runner<'_> {
             self.budget.check()?;
             let mut points = match aggregate.kind {
                 AggregateKind::Folded => points,
-                AggregateKind::Reduce(reducer) => reducer.reduce(&points, window, range),
+                AggregateKind::Reduce(reducer) => reducer.reduce(&points, (window, range), self.budget)?,
                 AggregateKind::Integral { unit } => integral(&points, window, range, unit, stage.ascending),
             };
             if aggregate.at_window_start {

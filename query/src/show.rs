@@ -16,6 +16,7 @@ pub(crate) mod sources;
 mod tag_keys;
 mod tag_values;
 
+use crate::budget::Budget;
 use crate::error::QueryError;
 use crate::influxql::ast::Statement;
 use crate::result::{Cell, Series, StatementResult};
@@ -43,15 +44,16 @@ pub struct ShowContext<'a> {
 /// # Errors
 ///
 /// [`QueryError::Statement`] with the text of InfluxDB 1.x, or that the statement is not supported;
-/// [`QueryError::Scan`] when a replica cannot be read.
+/// [`QueryError::Scan`] when a replica cannot be read, else what the budget says.
 pub fn execute_show(
     statement: &Statement,
     context: &ShowContext<'_>,
     readers: &[&dyn GroupReader],
+    budget: &Budget,
 ) -> Result<StatementResult, QueryError> {
     let on = statement.default_database();
     let context = ShowContext { database: if on.is_empty() { context.database } else { on }, ..*context };
-    let readers = Readers(readers);
+    let readers = Readers { groups: readers, budget };
     let series = match statement {
         Statement::ShowDatabases => catalog::databases(&context),
         Statement::ShowRetentionPolicies(_) => catalog::retention_policies(&context)?,

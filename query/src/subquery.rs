@@ -1,7 +1,9 @@
 //! Rows of a subquery as the series that an outer level reads.
 
+use crate::budget::Budget;
 use crate::cast::cast;
 use crate::condition::SeriesFilter;
+use crate::error::QueryError;
 use crate::fold::columns::typed;
 use crate::fold::fold_state;
 use crate::fold::series::push;
@@ -23,38 +25,66 @@ pub(crate) enum Contribution {
 }
 
 /// Positions of the rows that the outer WHERE lets through.
-pub(crate) fn passing_rows(source: &SubquerySource, inner: &Stage, group: &RowGroup) -> Vec<usize> {
+///
+/// # Errors
+///
+/// Those of the budget.
+pub(crate) fn passing_rows(
+    source: &SubquerySource,
+    inner: &Stage,
+    group: &RowGroup,
+    budget: &Budget,
+) -> Result<Vec<usize>, QueryError> {
     let width = inner.outputs.len();
     let tag = |key: &str| tag_of(inner, &group.key, key);
     let all = 0..group.times.len();
-    match source.condition.bind(&tag) {
+    budget.check()?;
+    Ok(match source.condition.bind(&tag) {
         SeriesFilter::All => all.collect(),
         SeriesFilter::Nothing => Vec::new(),
-        SeriesFilter::Rows(expr) => all
-            .filter(|row| {
-                expr.passes(&|i| match source.condition_columns.get(i) {
-                    Some(column) => cell_of(inner, group, column, *row * width),
+        SeriesFilter::Rows(expr) => {
+            let mut passing = Vec::new();
+            for row in all {
+                if row.is_multiple_of(TESTS_PER_CHECK) {
+                    budget.check()?;
+                }
+                let passes = expr.passes(&|i| match source.condition_columns.get(i) {
+                    Some(column) => cell_of(inner, group, column, row * width),
                     None => Cell::Null,
-                })
-            })
-            .collect(),
-    }
+                });
+                if passes {
+                    passing.push(row);
+                }
+            }
+            passing
+        }
+    })
 }
 
+/// Rows between two looks where each is tested.
+const TESTS_PER_CHECK: usize = 16;
+
 /// Reads a leaf from the rows of one group.
+///
+/// # Errors
+///
+/// Those of the budget.
 pub(crate) fn contribution(
     (leaf, columns): (&Leaf, &InnerLeaf),
     (inner, group): (&Stage, &RowGroup),
     rows: &[usize],
-    window: &Window,
-    ascending: bool,
-) -> Contribution {
+    (window, ascending): (&Window, bool),
+    budget: &Budget,
+) -> Result<Contribution, QueryError> {
+    budget.check()?;
     let width = inner.outputs.len();
+    let row_bytes = size_of::<i64>() + (1 + columns.aux.len()) * size_of::<Cell>();
+    budget.charge(rows.len() * row_bytes)?;
     let read = |column: &InnerColumn| -> Vec<Cell> {
         rows.iter().map(|row| cell_of(inner, group, column, row * width)).collect()
     };
     let times = || rows.iter().map(|row| group.times[*row]).collect::<Vec<_>>();
-    match (leaf.kind, &columns.driver) {
+    Ok(match (leaf.kind, &columns.driver) {
         (LeafKind::Nothing, _) | (LeafKind::Fold(..) | LeafKind::Points(..), None) => Contribution::Nothing,
         (LeafKind::Fold(kind, wanted), Some(driver)) => {
             let (mut times, mut values) = (times(), read(driver));
@@ -63,9 +93,11 @@ pub(crate) fn contribution(
                 values.reverse();
             }
             let column = typed(&times, &values, wanted);
-            let Some(mut state) = fold_state(kind, wanted) else { return Contribution::Nothing };
+            let Some(mut state) = fold_state(kind, wanted) else { return Ok(Contribution::Nothing) };
             push(&mut *state, &column.times, &column.values, (window, leaf.range));
             state.end_series(None);
+            // The rows were read once and are gone; what is kept are windows.
+            budget.release((rows.len() * row_bytes).saturating_sub(state.bytes()));
             if state.is_empty() { Contribution::Nothing } else { Contribution::Fold(state) }
         }
         (LeafKind::Points(wanted, _), Some(driver)) => {
@@ -88,7 +120,7 @@ pub(crate) fn contribution(
             }
             Contribution::Rows(points)
         }
-    }
+    })
 }
 
 /// The output series of a leaf that a row group of the subquery belongs to.

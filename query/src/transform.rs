@@ -48,6 +48,7 @@ impl Transform {
         ascending: bool,
         budget: &Budget,
     ) -> Result<Points, QueryError> {
+        budget.check()?;
         Ok(match self {
             Self::Derivative { unit, non_negative } => {
                 rate::derivative(points, unit, non_negative, ascending)

@@ -13,6 +13,7 @@ use crate::group::{Condition, Group, GroupStatus, compaction, rewrite};
 use crate::network::pool::Pool;
 use crate::network::rpc::Peer;
 use crate::node_state::NodeState;
+use crate::running::RunningQueries;
 use crate::state_machine::meta::CatalogCell;
 use crate::type_config::PeerAddr;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -23,8 +24,8 @@ use open::{OpenError, Opener};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use storage::Shared;
 use storage::log::{LogDb, LogDisk, LogError, LogStats};
@@ -67,6 +68,8 @@ pub struct RaftHost {
     state: ArcSwap<NodeState>,
     /// What the log took on disk when it was last looked.
     log_disk: Mutex<LogDisk>,
+    /// What other nodes are told of the statements that run here.
+    pub(crate) running_queries: OnceLock<Arc<dyn RunningQueries>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -132,6 +135,7 @@ impl RaftHost {
             log_damage: watch::Sender::new(None),
             state: ArcSwap::default(),
             log_disk: Mutex::new(LogDisk::default()),
+            running_queries: OnceLock::new(),
             tasks: Mutex::new(Vec::new()),
         });
         let mut tasks = vec![
@@ -213,13 +217,21 @@ impl RaftHost {
         node: NodeId,
         timeout: Duration,
     ) -> Result<proto::peer::StatusReply, PeerError> {
+        let address = self.peer_address(node)?;
+        self.peer(node, &address).status(timeout).await
+    }
+
+    /// Where another node of the catalog is reached.
+    pub(crate) fn peer_address(&self, node: NodeId) -> Result<String, PeerError> {
         let catalog = self.catalog();
-        let info = catalog
-            .nodes
-            .get(&node)
-            .ok_or_else(|| PeerError::Refused { node, reason: "the catalog does not know it".to_owned() })?;
-        let peer = Peer { pool: &self.pool, group: GroupId::META, node, address: &info.peer_addr };
-        peer.status(timeout).await
+        let info = catalog.nodes.get(&node);
+        info.map(|info| info.peer_addr.clone())
+            .ok_or_else(|| PeerError::Refused { node, reason: "the catalog does not know it".to_owned() })
+    }
+
+    /// Another node, to be asked something that is about no group.
+    pub(crate) fn peer<'a>(&'a self, node: NodeId, address: &'a str) -> Peer<'a> {
+        Peer { pool: &self.pool, group: GroupId::META, node, address }
     }
 
     /// Counters of the log; `None` while it is being opened again after a failure.

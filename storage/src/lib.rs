@@ -27,5 +27,5 @@ pub use crash::{CRASH_VARIABLE, crash_point};
 pub use error::StorageError;
 pub use marker::ApplyMarker;
 pub use rocks::{EngineError, Shared};
-pub use shard::{Checksum, ChecksumJob, CompactionStep, KeyHash, ShardMemory, ShardStats, ShardStore};
+pub use shard::{Checksum, ChecksumJob, CompactionStep, KeyHash, ShardMemory, ShardStats, ShardStore, Stop};
 pub use state_db::{StateDb, set_aside, verify_checkpoint};

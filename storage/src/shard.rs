@@ -42,6 +42,7 @@ mod write;
 pub use checksum::{Checksum, ChecksumJob};
 pub use compact::CompactionStep;
 pub use memory::ShardMemory;
+pub use reader::Stop;
 pub use series::KeyHash;
 
 use crate::error::StorageError;
@@ -245,7 +246,12 @@ impl ShardStore {
     /// What queries read. Always the newest state; each call is consistent in itself. The store stays open, and its
     /// directory locked, while a reader exists.
     pub fn reader(&self) -> Arc<dyn GroupReader> {
-        Arc::new(reader::ShardReader::new(Arc::clone(&self.inner)))
+        Arc::new(reader::ShardReader::new(Arc::clone(&self.inner), None))
+    }
+
+    /// A reader that gives up, with answers that lack something, when `stop` says so: who asked must look, too.
+    pub fn reader_until(&self, stop: Stop) -> Arc<dyn GroupReader> {
+        Arc::new(reader::ShardReader::new(Arc::clone(&self.inner), Some(stop)))
     }
 
     /// Seals all heads and makes everything applied durable (fsync). Applies and reads go on meanwhile. Answers how

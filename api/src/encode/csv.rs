@@ -26,6 +26,9 @@ impl Encoder {
             return;
         }
         for series in piece.series {
+            if out.is_stopped() {
+                return;
+            }
             self.header(piece.statement_id, series.series, out);
             self.rows(series, out);
         }
@@ -65,6 +68,9 @@ impl Encoder {
             }
             out.buffer.push(b'\n');
             out.advance();
+            if out.is_stopped() {
+                return;
+            }
         }
     }
 

@@ -38,9 +38,13 @@ impl Encoder {
             json.key("series", false);
             json.open(b'[');
             for (i, series) in piece.series.iter().enumerate() {
+                if out.is_stopped() {
+                    break;
+                }
                 let mut json = Writer { out: &mut out.buffer, pretty: self.pretty, depth: 4 };
                 json.item(i == 0);
                 self.series(series, out);
+                out.advance();
             }
             json = Writer { out: &mut out.buffer, pretty: self.pretty, depth: 4 };
             json.close(b']');
@@ -138,6 +142,9 @@ impl Encoder {
             }
             json.close(b']');
             out.advance();
+            if out.is_stopped() {
+                return;
+            }
         }
     }
 

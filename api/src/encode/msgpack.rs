@@ -22,7 +22,7 @@ impl Encoder {
         Self { epoch, results: Vec::new(), count: 0 }
     }
 
-    pub(crate) fn result(&mut self, piece: &ResultPiece<'_>) {
+    pub(crate) fn result(&mut self, piece: &ResultPiece<'_>, answer: &mut Output) {
         self.count += 1;
         let out = &mut self.results;
         if let Some(error) = piece.error {
@@ -48,7 +48,10 @@ impl Encoder {
         push_text(out, "series");
         push_array(out, piece.series.len());
         for series in piece.series {
-            push_series(out, series, self.epoch);
+            if answer.is_stopped() {
+                return;
+            }
+            push_series(out, series, self.epoch, answer);
         }
         if piece.partial {
             push_text(out, "partial");
@@ -75,7 +78,10 @@ pub(crate) fn error(text: &str) -> Vec<u8> {
     out
 }
 
-fn push_series(out: &mut Vec<u8>, piece: &SeriesPiece<'_>, epoch: Epoch) {
+/// Bytes between two looks at whether the result is still wanted.
+const BYTES_PER_CHECK: usize = 64 << 10;
+
+fn push_series(out: &mut Vec<u8>, piece: &SeriesPiece<'_>, epoch: Epoch, answer: &mut Output) {
     let series = piece.series;
     let tags = series.tags.as_deref().unwrap_or_default();
     let named = usize::from(!series.name.is_empty());
@@ -97,10 +103,17 @@ fn push_series(out: &mut Vec<u8>, piece: &SeriesPiece<'_>, epoch: Epoch) {
     push_text(out, "values");
     let width = series.columns.len().max(1);
     push_array(out, piece.rows.len());
+    let mut checked = out.len();
     for row in series.cells[piece.rows.start * width..piece.rows.end * width].chunks_exact(width) {
         push_array(out, width);
         for (column, cell) in row.iter().enumerate() {
             push_cell(out, cell, column, epoch);
+        }
+        if out.len() - checked >= BYTES_PER_CHECK {
+            checked = out.len();
+            if answer.keep_beside(out.len()) {
+                return;
+            }
         }
     }
     if piece.partial {

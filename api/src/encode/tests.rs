@@ -61,7 +61,7 @@ fn document(format: Format, epoch: &str, results: &[ResultPiece<'_>]) -> Vec<u8>
         encoder.result(result, &mut out);
     }
     encoder.finish(&mut out);
-    out.finish().concat()
+    out.finish().0.concat()
 }
 
 #[track_caller]
@@ -295,7 +295,7 @@ fn gzip_output_inflates_to_the_same() {
     encoder.result(&piece, &mut out);
     let mut segments = out.flush();
     encoder.finish(&mut out);
-    segments.extend(out.finish());
+    segments.extend(out.finish().0);
     assert!(segments.len() > 2);
     let mut inflated = Vec::new();
     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&segments.concat()[..]), &mut inflated)

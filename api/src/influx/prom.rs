@@ -31,6 +31,7 @@ use prost::Message;
 use query::influxql::ast::Statement;
 use select::Question;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Bytes of a read request, inflated or not: a few matchers.
 const READ_REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -103,6 +104,7 @@ pub(crate) async fn read(
         policy: url.get("rp").to_owned(),
         read_only: true,
         chunk_rows: None,
+        begun: Instant::now(),
     };
     if !api.coordinator.database_exists(&executor.database).await {
         return Err(Failure::bad_request("no database"));

@@ -11,6 +11,7 @@ pub(super) use statement::Executor;
 use crate::auth::Caller;
 use crate::body::{self, BodyLimits};
 use crate::config::{CHUNK_ROWS, FORM_BYTES_MAX};
+use crate::encode::room::AnswerBytes;
 use crate::encode::{Epoch, Format};
 use crate::error::Failure;
 use crate::headers::accepts_gzip;
@@ -24,6 +25,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use query::influxql::parse_query_with;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How the answer is to be written.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,7 @@ pub(crate) async fn answer(
         policy: params.get("rp").to_owned(),
         read_only: parts.method == Method::GET,
         chunk_rows,
+        begun: Instant::now(),
     };
     if params.get("async") == "true" {
         let place = Arc::clone(&api.unheard_queries).try_acquire_owned();
@@ -77,7 +80,10 @@ pub(crate) async fn answer(
     let epoch = Epoch::from_parameter(params.get("epoch"));
     let style = Style { format, epoch, gzip: accepts_gzip(&parts.headers) };
     match chunk_rows {
-        None => whole::answer(executor, statements, style, api.config.answer_bytes_max).await,
+        None => {
+            let room = AnswerBytes::new(Arc::clone(&api.answers));
+            whole::answer(executor, statements, style, (room, api.config.rows_max)).await
+        }
         Some(chunk_rows) => chunked::answer(executor, statements, style, chunk_rows).await,
     }
 }

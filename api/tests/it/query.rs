@@ -307,3 +307,31 @@ async fn an_answer_has_a_limit() {
     assert_eq!(client.query("q=SELECT v FROM big").await.status, 422);
     assert_eq!(client.query("q=SELECT v FROM one").await.status, 200);
 }
+
+#[tokio::test]
+async fn rows_beyond_the_limit_are_cut_off() {
+    let rows = |series: &serde_json::Value| series["values"].as_array().map_or(0, Vec::len);
+    for (rows_max, q, expected) in [
+        (2, "SELECT v FROM two GROUP BY host", vec![vec![(2, true)]]),
+        (3, "SELECT v FROM two GROUP BY host", vec![vec![(3, false)]]),
+        (4, "SELECT v FROM two GROUP BY host", vec![vec![(3, false), (1, false)]]),
+        (
+            3,
+            "SELECT v FROM one; SELECT v FROM one; SELECT v FROM one",
+            vec![vec![(2, false)], vec![(1, true)]],
+        ),
+        (2, "SELECT v FROM one; SELECT v FROM nope", vec![vec![(2, false)]]),
+    ] {
+        let client = Client::with(Stub::default(), ApiConfig { rows_max, ..ApiConfig::default() });
+        let answer = client.query(&format!("q={q}")).await;
+        let json: serde_json::Value = serde_json::from_str(answer.text().trim()).expect("JSON");
+        let results = json["results"].as_array().expect("results").iter();
+        let found: Vec<Vec<(usize, bool)>> = results
+            .map(|result| {
+                let series = result["series"].as_array().expect("series").iter();
+                series.map(|series| (rows(series), series["partial"] == true)).collect()
+            })
+            .collect();
+        assert_eq!(found, expected, "{rows_max} {q}");
+    }
+}

@@ -48,7 +48,8 @@ fn a_query_of_millions_of_windows_ends_early_and_harms_nobody() {
     }
     for asker in askers {
         let (q, answer) = asker.join().expect("the asker ended");
-        let refused = answer.as_ref().is_ok_and(|(status, text)| *status >= 400 && text.contains("error"));
+        // 1.x tells of its limits inside a 200.
+        let refused = answer.as_ref().is_ok_and(|(_, text)| text.contains("error"));
         assert!(refused, "{q}: {answer:?}");
     }
     highest = highest.max(growth(&mut cluster, &before));

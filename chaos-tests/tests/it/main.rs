@@ -37,6 +37,7 @@ mod election;
 mod fuzz_influxql;
 #[cfg(test)]
 mod fuzz_line_protocol;
+mod horrors;
 #[cfg(test)]
 mod into;
 #[cfg(test)]
@@ -52,6 +53,8 @@ mod recorded_writes;
 mod request_sequences;
 #[cfg(test)]
 mod retention;
+#[cfg(test)]
+mod running;
 #[cfg(test)]
 mod snapshot_crash;
 #[cfg(test)]

@@ -184,21 +184,29 @@ options! {
 
     /// What a query may cost. One bad query must not take a node down.
     [query] QueryConfig {
-        /// After this long a query is stopped with an error.
+        /// After this long the queries of a request are stopped with an error: InfluxDB's `query-timeout`.
         timeout: Duration = "30s" in "100ms" ..= "1h";
         /// Bytes of memory one query may hold.
         memory_per_query: ByteSize = "256MiB" in "1MiB" ..= "64GiB";
         /// Bytes of memory all queries of this node may hold together. A query that needs more while others hold them is
         /// answered 503.
-        memory_total: ByteSize = "1GiB" in "1MiB" ..= "256GiB";
-        /// Queries at work at once on this node; others wait for their turn, up to `timeout`.
+        memory_total: ByteSize = "384MiB" in "1MiB" ..= "256GiB";
+        /// Queries at work at once on this node; others wait for their turn, up to `timeout`. InfluxDB's
+        /// `max-concurrent-queries`.
         max_concurrent: usize = "16" in "1" ..= "1024";
-        /// Queries that may wait for their turn. More of them are answered 503 at once: they would be answered too late.
+        /// Queries that may wait for their turn. More of them are answered 503 at once: they would be answered too late. With 0
+        /// one that finds no turn gets InfluxDB's error.
         max_queued: usize = "256" in "0" ..= "100000";
-        /// Time windows (`GROUP BY time`) of one statement.
-        max_buckets: u64 = "500000" in "1" ..= "1000000000";
-        /// Series one statement may read.
-        max_series: u64 = "200000" in "1" ..= "1000000000";
+        /// Time windows (`GROUP BY time`) of one statement: InfluxDB's `max-select-buckets`. A statement that fills windows and
+        /// has no lower bound reads the last so many only. 0: no limit.
+        max_buckets: u64 = "500000" in "0" ..= "1000000000";
+        /// Series one statement may read: InfluxDB's `max-select-series`. 0: no limit.
+        max_series: u64 = "200000" in "0" ..= "1000000000";
+        /// Points one statement may read: InfluxDB's `max-select-point`. 0: no limit.
+        max_points: u64 = "0" in "0" ..= "1000000000000";
+        /// Rows of an answer that is not chunked; what is beyond is cut off without an error, as InfluxDB's `max-row-limit`
+        /// does. 0: no limit.
+        max_rows: usize = "0" in "0" ..= "1000000000";
         /// Whether a SELECT or SHOW is answered from what this node has, marked as stale, while a group has no quorum.
         /// false: such a query gets an error.
         stale_reads: bool = "true";

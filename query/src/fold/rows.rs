@@ -13,6 +13,7 @@ use crate::points::Points;
 use crate::result::Cell;
 use crate::window::Window;
 use model::scan::{Order, PolicyReader, SeriesRef};
+use model::value::Values;
 use std::sync::Arc;
 
 /// A column selected beside the value.
@@ -43,6 +44,9 @@ pub(crate) struct RowsOp {
 
 /// Rows between two looks at deadline, cancellation and memory.
 const ROWS_PER_CHECK: usize = 4_096;
+
+/// Rows between two looks where each is tested.
+const TESTS_PER_CHECK: usize = 16;
 
 /// What reads the rows of one series after the other.
 pub(crate) struct RowReader<'a> {
@@ -86,20 +90,20 @@ impl<'a> RowReader<'a> {
         self.seek(series, Place { series: series.id, range: half_open(range), order }, filter)?;
         // A pick keeps one row a window, so it is the last one to know when there are enough.
         let limit = self.op.limit.filter(|_| self.op.pick.is_none());
-        let mut rows = Rows { points: Points::new(self.aux.len()), charged: 0, budget, limit };
+        let mut rows = Rows { points: Points::new(self.aux.len()), charged: 0, text: 0, budget, limit };
         let plain = self.aux.is_empty() && matches!(filter, SeriesFilter::All);
         match &mut self.driver {
             Some(driver) if plain && !backwards => rows.take_chunks(driver)?,
             _ => self.take_rows(filter, (window, range), &mut rows)?,
         }
-        let mut points = rows.points;
+        let mut points = std::mem::take(&mut rows.points);
         if backwards {
             points.reverse();
         }
         if let Some(pick) = self.op.pick {
             points = pick_in_windows(pick, points, window, range);
         }
-        budget.release(rows.charged.saturating_sub(points.bytes()));
+        budget.release(rows.charged.saturating_sub(points.bytes() + rows.text));
         Ok(points)
     }
 
@@ -129,9 +133,15 @@ impl<'a> RowReader<'a> {
         rows: &mut Rows<'_>,
     ) -> Result<(), QueryError> {
         let mut seen = 0_usize;
+        let per_check = (ROWS_PER_CHECK / (1 + self.aux.len())).max(1);
+        let filtered = matches!(filter, SeriesFilter::Rows(_));
         while let Some(time) = self.next_time()? {
             seen += 1;
-            if seen.is_multiple_of(ROWS_PER_CHECK) {
+            if filtered && seen.is_multiple_of(TESTS_PER_CHECK) {
+                rows.budget.check()?;
+            }
+            if seen.is_multiple_of(per_check) {
+                rows.budget.charge_points(per_check as u64)?;
                 rows.settle(self.op.pick, (window, range))?;
             }
             let lead = self.driver.as_ref().map_or(Cell::Null, Stream::value);
@@ -141,10 +151,15 @@ impl<'a> RowReader<'a> {
             };
             if passes {
                 rows.points.times.push(time);
+                rows.text += text_bytes(&lead);
                 rows.points.values.push(lead);
                 for aux in &mut self.aux {
                     rows.points.aux.push(match aux {
-                        Aux::Field(stream) => stream.at(time)?,
+                        Aux::Field(stream) => {
+                            let cell = stream.at(time)?;
+                            rows.text += text_bytes(&cell);
+                            cell
+                        }
                         Aux::Constant(cell) => cell.clone(),
                     });
                 }
@@ -154,6 +169,7 @@ impl<'a> RowReader<'a> {
                 break;
             }
         }
+        rows.budget.charge_points((seen % per_check) as u64)?;
         rows.charge()
     }
 
@@ -191,10 +207,19 @@ impl<'a> RowReader<'a> {
     }
 }
 
+/// Bytes of a string besides its text.
+const TEXT_BYTES: usize = 16;
+
+fn text_bytes(cell: &Cell) -> usize {
+    if let Cell::String(text) = cell { TEXT_BYTES + text.len() } else { 0 }
+}
+
 /// Rows that were made, in the order of reading.
 struct Rows<'a> {
     points: Points,
     charged: usize,
+    /// Bytes of the strings of fields; those of tags are shared with the index.
+    text: usize,
     budget: &'a Budget,
     limit: Option<usize>,
 }
@@ -206,7 +231,7 @@ impl Rows<'_> {
 
     /// Charges what was added since.
     fn charge(&mut self) -> Result<(), QueryError> {
-        let bytes = self.points.bytes();
+        let bytes = self.points.bytes() + self.text;
         if bytes > self.charged {
             self.budget.charge(bytes - self.charged)?;
             self.charged = bytes;
@@ -219,6 +244,7 @@ impl Rows<'_> {
         self.budget.check()?;
         if let Some(pick) = pick {
             self.points = pick_in_windows(pick, std::mem::take(&mut self.points), place.0, place.1);
+            self.text = self.points.values.iter().chain(&self.points.aux).map(text_bytes).sum();
         }
         self.charge()
     }
@@ -228,10 +254,14 @@ impl Rows<'_> {
         while !self.is_full() && stream.next_chunk()?.is_some() {
             self.budget.check()?;
             let span = stream.load()?;
+            self.budget.charge_points((span.to - span.from) as u64)?;
             let room = self.limit.map_or(usize::MAX, |limit| limit - self.points.len());
             let to = span.to.min(span.from.saturating_add(room));
             self.points.times.extend_from_slice(&span.times[span.from..to]);
             extend_cells(&mut self.points.values, span.values, span.from..to);
+            if let Values::String(texts) = span.values {
+                self.text += texts[span.from..to].iter().map(|text| TEXT_BYTES + text.len()).sum::<usize>();
+            }
             self.charge()?;
         }
         Ok(())

@@ -35,6 +35,9 @@ impl Reach {
 /// Chunks between two looks at deadline and cancellation: some tens of microseconds.
 const CHUNKS_PER_CHECK: u32 = 32;
 
+/// Rows between two looks where each is tested by itself.
+const ROWS_PER_CHECK: usize = 16;
+
 /// What folds one field of a series after the other.
 pub(crate) struct FieldFold<'a> {
     lead: Stream<'a>,
@@ -85,15 +88,17 @@ impl<'a> FieldFold<'a> {
             }
             _ => None,
         };
+        let filtered = matches!(filter, SeriesFilter::Rows(_));
         while let Some(bounds) = self.lead.next_chunk()? {
             self.chunks = self.chunks.wrapping_add(1);
-            if self.chunks.is_multiple_of(CHUNKS_PER_CHECK) {
+            // A condition may take long for a chunk.
+            if filtered || self.chunks.is_multiple_of(CHUNKS_PER_CHECK) {
                 budget.check()?;
             }
             let before: usize = states.iter().map(|s| s.bytes()).sum();
             let some = match filter {
                 SeriesFilter::Rows(expr) => {
-                    self.keep_passing(expr, simple.as_deref(), windows.reach)?;
+                    self.keep_passing(expr, simple.as_deref(), windows.reach, budget)?;
                     let (times, values) = &self.kept;
                     let span = Span { times, values, from: 0, to: times.len() };
                     for state in &mut *states {
@@ -101,7 +106,9 @@ impl<'a> FieldFold<'a> {
                     }
                     !times.is_empty()
                 }
-                SeriesFilter::All | SeriesFilter::Nothing => self.fold_chunk(bounds, windows, states)?,
+                SeriesFilter::All | SeriesFilter::Nothing => {
+                    self.fold_chunk(bounds, windows, states, budget)?
+                }
             };
             budget.charge(states.iter().map(|s| s.bytes()).sum::<usize>().saturating_sub(before))?;
             if some && windows.reach != Reach::All {
@@ -117,6 +124,7 @@ impl<'a> FieldFold<'a> {
         bounds: Bounds,
         windows: Windows<'_>,
         states: &mut [Box<dyn FoldState>],
+        budget: &Budget,
     ) -> Result<bool, QueryError> {
         if let Some((start, stats)) = self.summary(bounds, windows)
             && states.iter().all(|s| s.takes_stats(&stats))
@@ -124,9 +132,11 @@ impl<'a> FieldFold<'a> {
             for state in states {
                 state.push_stats(start, &stats);
             }
+            budget.charge_points(stats.count)?;
             return Ok(true);
         }
         let span = self.lead.load()?;
+        budget.charge_points((span.to - span.from) as u64)?;
         for state in states {
             state.push(span, windows.window, windows.range);
         }
@@ -149,8 +159,10 @@ impl<'a> FieldFold<'a> {
         expr: &RowExpr,
         simple: Option<&[Comparison]>,
         reach: Reach,
+        budget: &Budget,
     ) -> Result<(), QueryError> {
         let span = self.lead.load()?;
+        budget.charge_points((span.to - span.from) as u64)?;
         let (times, values) = &mut self.kept;
         times.clear();
         *values = Values::new(span.values.field_type());
@@ -159,6 +171,9 @@ impl<'a> FieldFold<'a> {
         }
         let tester = &mut self.tester;
         let mut test = |place: usize| -> Result<bool, QueryError> {
+            if place.is_multiple_of(ROWS_PER_CHECK) {
+                budget.check()?;
+            }
             let time = span.times[place];
             let passes = tester.passes(expr, time, || cell(span.values, place))?;
             if passes {

@@ -1,6 +1,8 @@
 //! Some series of a group read for all ops of a fragment: one pass over the series, one reader a field.
 
-use super::{FragmentOp, FragmentOpKind, OpPartial, OpState, Partial, ReadWork, TagValues, group_key};
+use super::{
+    FragmentOp, FragmentOpKind, OpPartial, OpState, Partial, ReadWork, TagValues, group_bytes, group_key,
+};
 use crate::budget::Budget;
 use crate::condition::SeriesFilter;
 use crate::error::QueryError;
@@ -9,13 +11,12 @@ use crate::fold::series::{FieldFold, Reach, Windows};
 use crate::fold::{FoldKind, FoldState, fold_state};
 use crate::window::Window;
 use model::scan::{PolicyReader, SeriesRef};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Series between two looks at deadline and cancellation.
-const SERIES_PER_CHECK: usize = 16;
-/// Bytes that an output series takes besides its windows.
-const GROUP_BYTES: usize = 256;
+/// Bytes that the rows of a series take besides their points.
+const SERIES_BYTES: usize = 128;
 
 /// Reads the series for every op.
 pub(super) fn read(
@@ -27,10 +28,9 @@ pub(super) fn read(
     let mut folds = open_folds(work, policy);
     let mut rows = open_rows(work, policy);
     let mut done = Done { limit: work.series_limit, keys: BTreeSet::new() };
-    for (n, series) in series.iter().enumerate() {
-        if n.is_multiple_of(SERIES_PER_CHECK) {
-            budget.check()?;
-        }
+    for series in series {
+        // Each: to bind a long condition to a series takes a while.
+        budget.check()?;
         if done.before(work, series) {
             break;
         }
@@ -139,7 +139,7 @@ impl SharedFold<'_> {
             members.iter().filter_map(|(_, kind)| fold_state(*kind, wanted)).collect()
         });
         if fresh {
-            budget.charge(GROUP_BYTES)?;
+            budget.charge(group_bytes(self.op.dimensions.len()))?;
         }
         let windows = Windows { window: &self.op.window, range: self.op.range, reach: self.reach };
         self.field.fold(series.id, filter, windows, states, budget)?;
@@ -194,7 +194,11 @@ impl CarriedRows<'_> {
             return Ok(None);
         }
         let key = group_key(series, &self.op.dimensions);
+        budget.charge(SERIES_BYTES)?;
         let entry = self.groups.entry(Arc::clone(&key));
+        if let Entry::Vacant(_) = entry {
+            budget.charge(group_bytes(self.op.dimensions.len()))?;
+        }
         if let OpState::Rows(rows) = entry.or_insert_with(|| OpState::Rows(Vec::new())) {
             rows.push((Arc::clone(&series.tags), points));
         }

@@ -27,6 +27,12 @@ pub const NESTING_MAX: usize = 100;
 /// How high the tree of an expression may be; `a OR b OR c` is as high as it has operators.
 pub const EXPRESSION_HEIGHT_MAX: usize = 2_000;
 
+/// Tokens of a query text: 10,000 statements as panels send them take a third of it. Each may take some hundred bytes as
+/// part of a tree.
+const TOKENS_MAX: usize = 1_000_000;
+/// States of all regular expressions of a statement together, about 40 bytes each when compiled.
+const PATTERN_STATES_MAX: u64 = 500_000;
+
 /// The statements of a query text without bind parameters.
 ///
 /// # Errors
@@ -48,16 +54,25 @@ pub fn parse_query_with(text: &str, params: &Params) -> Result<Vec<Statement>, P
     loop {
         let lexeme = parser.next();
         match lexeme.token {
+            Token::Eof if parser.tokens > TOKENS_MAX => return Err(too_many_tokens()),
             Token::Eof => return Ok(statements),
             Token::Semicolon => separated = true,
             _ if !separated => return Err(parser.expected(&lexeme, &[";"])),
             _ => {
                 parser.unread();
-                statements.push(parser.statement()?);
+                let statement = parser.statement();
+                if parser.tokens > TOKENS_MAX {
+                    return Err(too_many_tokens());
+                }
+                statements.push(statement?);
                 separated = false;
             }
         }
     }
+}
+
+fn too_many_tokens() -> ParseError {
+    ParseError::Invalid(format!("query too large: at most {TOKENS_MAX} words and signs").into())
 }
 
 /// The first statement of a text.
@@ -94,6 +109,10 @@ struct Parser<'a> {
     nesting: usize,
     /// At least the height of the expression read last.
     height: usize,
+    /// Tokens read so far; behind the last that may be read the text seems to end.
+    tokens: usize,
+    /// States of the regular expressions of this statement.
+    pattern_states: u64,
 }
 
 impl<'a> Parser<'a> {
@@ -107,6 +126,8 @@ impl<'a> Parser<'a> {
             unread: 0,
             nesting: 0,
             height: 0,
+            tokens: 0,
+            pattern_states: 0,
         }
     }
 
@@ -132,6 +153,10 @@ impl<'a> Parser<'a> {
         } else {
             self.latest = (self.latest + 1) % HISTORY;
             self.history[self.latest] = scan(&mut self.lexer);
+            self.tokens += 1;
+            if self.tokens > TOKENS_MAX {
+                self.history[self.latest].token = Token::Eof;
+            }
         }
         let mut lexeme = self.history[(self.latest + HISTORY - self.unread) % HISTORY].clone();
         if lexeme.token == Token::BoundParam
@@ -222,6 +247,7 @@ impl<'a> Parser<'a> {
             Keyword::Set,
             Keyword::Kill,
         ];
+        self.pattern_states = 0;
         match self.one_of(&STATEMENTS)? {
             Keyword::Delete => self.delete(),
             Keyword::Show => self.show(),

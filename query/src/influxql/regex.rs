@@ -11,6 +11,7 @@ mod tests;
 
 use escape::escaped_char;
 use regex::Regex;
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Bytes that the compiled form of a pattern may take: a pattern from a client must not take the node's memory. It is
 /// enough for about 2,500 names of 50 characters, as dashboards send them when much is selected.
@@ -49,16 +50,35 @@ pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
     )
 }
 
-/// Whether a Go pattern is a regular expression; much cheaper than [`compile`], which may still find it too large.
+/// Whether a Go pattern is a regular expression, and how many states it compiles to, about: some ten bytes each. Much
+/// cheaper than [`compile`], which may still find it too large.
 ///
 /// # Errors
 ///
 /// [`RegexError`] if Go would refuse the pattern.
-pub fn check(pattern: &str) -> Result<(), RegexError> {
+pub fn check(pattern: &str) -> Result<u64, RegexError> {
     let translated = translate(pattern)?;
     match regex_syntax::parse(&translated) {
-        Ok(_) => Ok(()),
+        Ok(hir) => Ok(states(&hir)),
         Err(_) => Err(RegexError::new("invalid or unsupported Perl syntax", pattern)),
+    }
+}
+
+/// States of a compiled pattern, about. The depth of patterns is bounded by their parser.
+fn states(hir: &Hir) -> u64 {
+    let sum = |parts: &[Hir]| parts.iter().map(states).fold(1, u64::saturating_add);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        // A range of characters is a few ranges of bytes.
+        HirKind::Class(Class::Unicode(class)) => 4 + 2 * class.ranges().len() as u64,
+        HirKind::Class(Class::Bytes(class)) => 1 + class.ranges().len() as u64,
+        HirKind::Repetition(repetition) => {
+            let times = u64::from(repetition.max.unwrap_or(repetition.min + 1).max(1));
+            states(&repetition.sub).saturating_mul(times).saturating_add(1)
+        }
+        HirKind::Capture(capture) => states(&capture.sub).saturating_add(2),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
     }
 }
 

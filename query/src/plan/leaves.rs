@@ -32,7 +32,7 @@ pub(super) fn fragment(
     (residual, elsewhere): (Option<&Expr>, FieldTypes<'_>),
     specs: &[LeafSpec],
     (window, ascending): (&Window, bool),
-    rows: RowLimits,
+    (rows, filled_windows): (RowLimits, Option<u64>),
 ) -> Result<Fragment, QueryError> {
     let kind = |name: &str| match measurement.field(name) {
         Some(def) => FieldKind::Field(def.field_type),
@@ -58,7 +58,13 @@ pub(super) fn fragment(
         shard_ns: measurement.shard_duration_ns(),
         measurement: Arc::clone(&measurement.name),
         predicate: condition.tag_predicate(),
-        work: FragmentWork::Read(Arc::new(ReadWork { condition, condition_inputs, ops, series_limit })),
+        work: FragmentWork::Read(Arc::new(ReadWork {
+            condition,
+            condition_inputs,
+            ops,
+            series_limit,
+            filled_windows,
+        })),
     })
 }
 

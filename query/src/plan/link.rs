@@ -11,12 +11,14 @@ use crate::budget::QueryLimits;
 use crate::cast::cast;
 use crate::error::QueryError;
 use crate::influxql::ast::{DataType, Expr, Fill, FillNumber, SelectField};
+use crate::influxql::regex;
 use crate::plan::sources::MeasurementSource;
 use crate::result::Cell;
 use crate::stage::{Absent, FillKind, RowLimits, Stage, StageSource};
 use crate::window::Window;
 use model::FieldType;
 use model::time::{TIME_MAX, TIME_MIN};
+use std::cell::Cell as Cell64;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ pub(super) struct Linker<'a> {
     pub(super) descriptions: &'a Descriptions,
     pub(super) now_ns: i64,
     pub(super) limits: QueryLimits,
+    /// Bytes that the plan takes so far, about.
+    pub(super) planned: Cell64<u64>,
 }
 
 /// A level with its select list spelled out and typed.
@@ -51,12 +55,21 @@ pub(super) struct Outer {
     pub(super) window: Window,
     pub(super) slimit: usize,
     pub(super) soffset: usize,
+    /// Nothing before it is read, where no lower bound was written.
+    pub(super) read_from: i64,
 }
 
 impl Outer {
     /// At the top.
     pub(super) fn none() -> Self {
-        Self { range: None, dimensions: Vec::new(), window: Window::default(), slimit: 0, soffset: 0 }
+        Self {
+            range: None,
+            dimensions: Vec::new(),
+            window: Window::default(),
+            slimit: 0,
+            soffset: 0,
+            read_from: TIME_MIN,
+        }
     }
 }
 
@@ -73,6 +86,14 @@ impl<'a> Linker<'a> {
                 })
             })
             .collect::<Result<Vec<_>, QueryError>>()?;
+        if level.fields.len() > COLUMNS_MAX {
+            let count = level.fields.len();
+            return Err(QueryError::Statement(format!("too many columns: ({count}/{COLUMNS_MAX})")));
+        }
+        // Every name is looked up in every source.
+        self.charge(
+            (level.fields.len() as u64).saturating_mul(sources.len() as u64).saturating_mul(LOOKUP_BYTES),
+        )?;
         let mut typed = Typed { level, fields: Vec::new(), dimensions: Vec::new(), sources };
         let names = self.names(&typed);
         let type_of_name = |name: &str| self.type_of_name(&typed, name);
@@ -82,6 +103,10 @@ impl<'a> Linker<'a> {
             .map(|f| SelectField { expr: with_types(&f.expr, &type_of_name), alias: f.alias.clone() })
             .collect();
         typed.fields = expand_fields(&fields, &level.dimensions, &names)?;
+        if typed.fields.len() > COLUMNS_MAX {
+            let count = typed.fields.len();
+            return Err(QueryError::Statement(format!("too many columns: ({count}/{COLUMNS_MAX})")));
+        }
         typed.dimensions = expand_dimensions(&level.dimensions, &names)?;
         Ok(typed)
     }
@@ -168,8 +193,8 @@ impl<'a> Linker<'a> {
         let mut rows = RowLimits {
             limit: level.limit,
             offset: level.offset,
-            slimit: level.slimit + outer.slimit,
-            soffset: level.soffset + outer.soffset,
+            slimit: level.slimit.saturating_add(outer.slimit),
+            soffset: level.soffset.saturating_add(outer.soffset),
         };
         if level.is_raw && rows.limit == 0 && rows.offset > 0 && !reads_subquery(level) {
             // 1.x reads one row more than the offset.
@@ -189,8 +214,16 @@ impl<'a> Linker<'a> {
             fault: None,
         };
         let list = builder.select_list(&typed.fields)?;
-        let (specs, fault) = (builder.leaves, builder.fault);
-        let sources = self.sources(typed, &specs, (&window, rows), level)?;
+        let (mut specs, fault) = (builder.leaves, builder.fault);
+        let read_from = outer.read_from.max(self.first_bucket(&window, range, fill.is_some()));
+        for spec in &mut specs {
+            if spec.leaf.range.0 <= TIME_MIN {
+                spec.leaf.range.0 = read_from;
+            }
+        }
+        self.charge(STAGE_BYTES + specs.iter().map(spec_bytes).sum::<u64>())?;
+        let filled = fill.as_ref().and_then(|_| window.count(range)).filter(|_| range.0 > TIME_MIN);
+        let sources = self.sources(typed, &specs, (&window, rows, read_from, filled), level)?;
         Ok(Stage {
             sources,
             dimensions,
@@ -215,6 +248,32 @@ impl<'a> Linker<'a> {
         Ok(())
     }
 
+    /// Where the last so many buckets begin that a series may have. 1.x silently reads nothing before it when buckets are
+    /// filled and the statement has no lower bound.
+    fn first_bucket(&self, window: &Window, range: (i64, i64), fills: bool) -> i64 {
+        let limit = self.limits.buckets_max;
+        if range.0 > TIME_MIN || window.is_none() || !fills || limit == 0 {
+            return TIME_MIN;
+        }
+        let last = window.start(range.1.saturating_sub(1), range);
+        let before = i64::try_from(limit - 1).unwrap_or(i64::MAX).saturating_mul(window.interval);
+        last.saturating_sub(before).max(TIME_MIN)
+    }
+
+    /// Takes memory for the plan itself: a statement over many measurements with many columns, or with subqueries that
+    /// are read several times on each level, must not take the node's.
+    fn charge(&self, bytes: u64) -> Result<(), QueryError> {
+        let planned = self.planned.get().saturating_add(bytes);
+        self.planned.set(planned);
+        let limit = (self.limits.memory_bytes / PLAN_SHARE).max(PLAN_BYTES_MIN);
+        if planned > limit {
+            return Err(QueryError::MemoryExceeded(format!(
+                "max-query-memory limit exceeded: the plan takes more than {limit} bytes; ask for fewer measurements, columns or subqueries, or raise query.memory_per_query"
+            )));
+        }
+        Ok(())
+    }
+
     /// The inclusive time range of a level. A statement with GROUP BY time ends now if it does not say when.
     fn range(&self, level: &Level, outer: &Outer) -> (i64, i64) {
         let bounds = level.condition.bounds;
@@ -234,18 +293,21 @@ impl<'a> Linker<'a> {
         &self,
         typed: &Typed<'_>,
         specs: &[LeafSpec],
-        (window, rows): (&Window, RowLimits),
+        (window, rows, read_from, filled): (&Window, RowLimits, i64, Option<u64>),
         level: &Level,
     ) -> Result<Vec<StageSource>, QueryError> {
         let residual = level.condition.residual.as_ref();
+        let condition_bytes = residual.map_or(0, |expr| NODE_BYTES * nodes(expr));
+        let fragment_bytes = FRAGMENT_BYTES + condition_bytes + specs.iter().map(spec_bytes).sum::<u64>();
         let mut sources = Vec::with_capacity(typed.sources.len());
         for source in &typed.sources {
             match source {
                 TypedSource::Measurement(measurement) => {
+                    self.charge(fragment_bytes)?;
                     let order = (window, level.ascending);
                     let elsewhere = |name: &str| field_type(self.type_of_name(typed, name));
                     let residual = (residual, &elsewhere as FieldTypes<'_>);
-                    let fragment = leaves::fragment(measurement, residual, specs, order, rows)?;
+                    let fragment = leaves::fragment(measurement, residual, specs, order, (rows, filled))?;
                     sources.push(StageSource::Measurement(fragment));
                 }
                 TypedSource::Subquery(inner) => {
@@ -254,8 +316,11 @@ impl<'a> Linker<'a> {
                     ranges.sort_unstable();
                     ranges.dedup();
                     for range in ranges {
+                        // What was cut off is no bound that the subquery inherits.
+                        let start = if range.0 == read_from { TIME_MIN } else { range.0 };
                         let outer = Outer {
-                            range: Some(range),
+                            range: Some((start, range.1)),
+                            read_from,
                             dimensions: specs.first().map(|s| s.leaf.dimensions.to_vec()).unwrap_or_default(),
                             window: window.clone(),
                             slimit: rows.slimit,
@@ -315,6 +380,36 @@ impl Typed<'_> {
             .iter()
             .find(|d| *d == name)
             .map(|d| crate::stage::InnerColumn::Tag(Arc::from(d.as_str())))
+    }
+}
+
+/// Items of a select list, wildcards spelled out.
+const COLUMNS_MAX: usize = 10_000;
+/// The part of a query's memory that its plan may take.
+const PLAN_SHARE: u64 = 4;
+const PLAN_BYTES_MIN: u64 = 1 << 20;
+/// About what a stage, a fragment, a leaf, one of its columns and a node of a condition take.
+const STAGE_BYTES: u64 = 4_096;
+const FRAGMENT_BYTES: u64 = 1_024;
+const LEAF_BYTES: u64 = 512;
+const COLUMN_BYTES: u64 = 128;
+const NODE_BYTES: u64 = 160;
+/// What looking up a name counts as: it takes no memory, but time.
+const LOOKUP_BYTES: u64 = 16;
+
+fn spec_bytes(spec: &LeafSpec) -> u64 {
+    LEAF_BYTES + COLUMN_BYTES * spec.aux.len() as u64 + 64 * spec.leaf.dimensions.len() as u64
+}
+
+/// Nodes of an expression.
+fn nodes(expr: &Expr) -> u64 {
+    match expr {
+        Expr::Binary(binary) => 1 + nodes(&binary.lhs) + nodes(&binary.rhs),
+        Expr::Paren(inner) => nodes(inner),
+        Expr::Call(call) => 1 + call.args.iter().map(nodes).sum::<u64>(),
+        // A state of a regular expression takes a quarter of a node.
+        Expr::Regex(pattern) => 1 + regex::check(pattern).unwrap_or(0) / 4,
+        _ => 1,
     }
 }
 

@@ -67,6 +67,7 @@ impl<'a> Selection<'a> {
         let mut measurements: BTreeMap<Arc<str>, Vec<_>> = BTreeMap::new();
         for source in locate(&statement.sources, context)? {
             for name in readers.measurements(source.database.id) {
+                readers.check()?;
                 if source.names.contains(&name) {
                     measurements.entry(name).or_default().push((source.database, source.policy));
                 }
@@ -142,6 +143,7 @@ pub(super) fn count(
             let predicate = condition.tag_predicate();
             let series = readers.series(database.id, measurement, &predicate, selection.filter.range);
             for (reader, series) in series {
+                readers.check()?;
                 if !passes(&condition, &series) {
                     continue;
                 }

@@ -20,6 +20,7 @@ pub(super) fn show(
             if !source.names.contains(measurement) {
                 continue;
             }
+            readers.check()?;
             let present = readers.fields(source.database.id, source.policy.id, measurement);
             let fields = table.fields.iter().filter(|(_, def)| present.contains(&def.id));
             let fields = fields.map(|(name, def)| (Arc::clone(name), def.field_type));

@@ -24,6 +24,7 @@ pub(super) fn show(
     let with = statement.measurement.as_ref().map(Name::of).transpose()?;
     let mut names = Vec::new();
     for name in readers.measurements(database.id) {
+        readers.check()?;
         let passes = match &statement.condition {
             None => true,
             Some(condition) => {
@@ -91,6 +92,7 @@ impl Matcher<'_> {
             self.readers.tag_values(self.database, self.measurement, &tag.name, &TagPredicate::All, None);
         let mut found = false;
         for value in &values {
+            self.readers.check()?;
             found |= equals(value)?;
         }
         Ok(!values.is_empty() && found == inclusive)

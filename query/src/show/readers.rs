@@ -1,5 +1,7 @@
 //! All groups as one index.
 
+use crate::budget::Budget;
+use crate::error::QueryError;
 use model::scan::{GroupReader, Order, ScanError, SeriesRef};
 use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate, TimeRange};
 use std::collections::BTreeSet;
@@ -7,11 +9,23 @@ use std::sync::Arc;
 
 /// The readers of all groups.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Readers<'a>(pub(super) &'a [&'a dyn GroupReader]);
+pub(super) struct Readers<'a> {
+    pub(super) groups: &'a [&'a dyn GroupReader],
+    pub(super) budget: &'a Budget,
+}
 
 impl<'a> Readers<'a> {
+    /// Whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the budget.
+    pub(super) fn check(&self) -> Result<(), QueryError> {
+        self.budget.check()
+    }
+
     pub(super) fn measurements(&self, database: DatabaseId) -> BTreeSet<Arc<str>> {
-        self.0.iter().flat_map(|reader| reader.measurements(database)).collect()
+        self.groups.iter().flat_map(|reader| reader.measurements(database)).collect()
     }
 
     /// Tag keys of the series that satisfy the predicate and, if a range is given, have a point in it.
@@ -23,7 +37,7 @@ impl<'a> Readers<'a> {
         range: Option<TimeRange>,
     ) -> BTreeSet<Arc<str>> {
         match range {
-            None => self.0.iter().flat_map(|r| r.tag_keys(database, measurement, predicate)).collect(),
+            None => self.groups.iter().flat_map(|r| r.tag_keys(database, measurement, predicate)).collect(),
             Some(_) => self
                 .series(database, measurement, predicate, range)
                 .flat_map(|(_, series)| {
@@ -43,7 +57,9 @@ impl<'a> Readers<'a> {
         range: Option<TimeRange>,
     ) -> BTreeSet<Arc<str>> {
         match range {
-            None => self.0.iter().flat_map(|r| r.tag_values(database, measurement, key, predicate)).collect(),
+            None => {
+                self.groups.iter().flat_map(|r| r.tag_values(database, measurement, key, predicate)).collect()
+            }
             Some(_) => self
                 .series(database, measurement, predicate, range)
                 .filter_map(|(_, series)| {
@@ -61,7 +77,7 @@ impl<'a> Readers<'a> {
         predicate: &'s TagPredicate,
         range: Option<TimeRange>,
     ) -> impl Iterator<Item = (&'a dyn GroupReader, SeriesRef)> + 's {
-        self.0.iter().flat_map(move |reader| {
+        self.groups.iter().flat_map(move |reader| {
             reader
                 .series(database, measurement, predicate)
                 .into_iter()
@@ -77,7 +93,7 @@ impl<'a> Readers<'a> {
         policy: RetentionPolicyId,
         measurement: &str,
     ) -> BTreeSet<FieldId> {
-        self.0
+        self.groups
             .iter()
             .flat_map(|reader| reader.fields(database, policy, measurement, TimeRange::ALL).into_keys())
             .collect()

@@ -38,6 +38,7 @@ pub(super) fn show(
         if keys.len() as u64 >= wanted {
             break;
         }
+        readers.check()?;
         let database = context.database_named(database)?;
         keys.extend(measurement_keys(database, &measurement, &filter, readers)?);
     }
@@ -45,6 +46,11 @@ pub(super) fn show(
         limited(keys, statement.limit, statement.offset).map(|key| Cell::String(text(&key.0))).collect();
     Ok(if cells.is_empty() { Vec::new() } else { vec![table("", &["key"], cells)] })
 }
+
+/// Bytes of a key besides its text.
+const KEY_BYTES: usize = 64;
+/// Series between two looks at whether to go on.
+const SERIES_PER_CHECK: usize = 1_024;
 
 /// Keys of a measurement's series, in order of their bytes.
 fn measurement_keys(
@@ -55,7 +61,17 @@ fn measurement_keys(
 ) -> Result<BTreeSet<SeriesKey>, QueryError> {
     let predicate = filter.predicate(measurement)?;
     let series = readers.series(database.id, measurement, &predicate, filter.range);
-    Ok(series.map(|(_, series)| key_of(measurement, &series)).collect())
+    let mut keys = BTreeSet::new();
+    for (n, (_, series)) in series.enumerate() {
+        if n.is_multiple_of(SERIES_PER_CHECK) {
+            readers.check()?;
+        }
+        let key = key_of(measurement, &series);
+        // Here, in the text of the answer, and in between.
+        readers.budget.charge(2 * key.0.len() + KEY_BYTES)?;
+        keys.insert(key);
+    }
+    Ok(keys)
 }
 
 fn key_of(measurement: &str, series: &SeriesRef) -> SeriesKey {

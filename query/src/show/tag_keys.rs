@@ -20,6 +20,7 @@ pub(super) fn show(
     let names = Names::of(&statement.sources)?;
     let mut series = Vec::new();
     for measurement in readers.measurements(database.id) {
+        readers.check()?;
         if !names.contains(&measurement) {
             continue;
         }

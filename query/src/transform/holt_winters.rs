@@ -57,6 +57,11 @@ impl HoltWinters {
         let total = (count as u64).saturating_add(self.horizon as u64);
         budget.check_buckets(total)?;
         budget.charge(usize::try_from(total.saturating_mul(64)).unwrap_or(usize::MAX))?;
+        let season = if self.season < 2 { 0 } else { self.season as u64 };
+        // The simplex has as many corners as there are parameters, and each has all of them.
+        let parameters = season.saturating_add(PARAMETERS as u64 + 1);
+        let simplex = parameters.saturating_mul(parameters).saturating_mul(8);
+        budget.charge(usize::try_from(simplex.saturating_mul(2)).unwrap_or(usize::MAX))?;
         let history = self.evenly_spaced(&seen);
         let model = Model { history: &history, season: if self.season < 2 { 0 } else { self.season } };
         let best = model.fit(budget)?;
@@ -226,13 +231,12 @@ fn minimise(
     let mut simplex = vec![at(start.to_vec())];
     let origin = start.to_vec();
     for i in 0..start.len() {
+        budget.check()?;
         let x = origin.iter().enumerate().map(|(j, x)| x + if i == j { far } else { near }).collect();
         simplex.push(at(x));
     }
-    for step in 0..STEPS_MAX {
-        if step % 64 == 0 {
-            budget.check()?;
-        }
+    for _ in 0..STEPS_MAX {
+        budget.check()?;
         improve(&mut simplex, &at);
         let mean = simplex.iter().map(|v| v.value).sum::<f64>() / (n + 1.0);
         let spread: f64 = simplex.iter().map(|v| (v.value - mean).powi(2) / n).sum();

@@ -4,7 +4,9 @@ use crate::store::Store;
 use query::influxql::parse_statement;
 use query::result::{Cell, StatementResult};
 use query::show::{ShowContext, execute_show};
+use query::{Budget, QueryLimits};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// One case a line: `db` and `q` of the request, and the result object, `{"error":…}` or `{"series":…}`.
 const CASES: &str = include_str!("testdata/show.jsonl");
@@ -83,7 +85,9 @@ fn cell(cell: &Cell) -> Value {
 
 fn answer(cluster: &Store, database: &str, statement: &str) -> Value {
     let context = ShowContext { catalog: &cluster.catalog, database, now_ns: 1_600_000_000_000_000_000 };
-    match execute_show(&parse_statement(statement).expect("a statement"), &context, &cluster.readers()) {
+    let budget = Budget::new(&QueryLimits::default(), Instant::now() + Duration::from_secs(60));
+    let statement = parse_statement(statement).expect("a statement");
+    match execute_show(&statement, &context, &cluster.readers(), &budget) {
         Ok(result) => render(&result),
         Err(error) => json!({ "error": error.to_string() }),
     }

@@ -104,4 +104,20 @@ impl Peer<'_> {
         let request = wire::StatusRequest { header: Some(self.header()) };
         within(self.node, timeout, self.client(Lane::Heartbeat)?.status(request)).await
     }
+
+    /// Asks for the statements that run on the peer.
+    pub(crate) async fn queries(&self, timeout: Duration) -> Result<wire::QueriesReply, PeerError> {
+        let request = wire::QueriesRequest { header: Some(self.header()) };
+        within(self.node, timeout, self.client(Lane::Heartbeat)?.queries(request)).await
+    }
+
+    /// Tells a statement that runs on the peer to end.
+    pub(crate) async fn kill_query(
+        &self,
+        id: u64,
+        timeout: Duration,
+    ) -> Result<wire::KillQueryReply, PeerError> {
+        let request = wire::KillQueryRequest { header: Some(self.header()), id };
+        within(self.node, timeout, self.client(Lane::Heartbeat)?.kill_query(request)).await
+    }
 }

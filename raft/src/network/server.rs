@@ -6,6 +6,7 @@ use crate::codec;
 use crate::group::{Attempt, Group, RaftInstance};
 use crate::host::RaftHost;
 use crate::peer::{PeerControl, founding_from_wire, place_of};
+use crate::running::RunningQuery;
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -307,5 +308,25 @@ impl peer_server::Peer for PeerServer {
         let host = self.host(request.into_inner().header.as_ref())?;
         let groups = host.groups().iter().map(|group| group.status().into_wire()).collect();
         Ok(Response::new(host.node_state().into_wire(groups)))
+    }
+
+    async fn queries(
+        &self,
+        request: Request<wire::QueriesRequest>,
+    ) -> Result<Response<wire::QueriesReply>, Status> {
+        let host = self.host(request.into_inner().header.as_ref())?;
+        let queries = host.running_queries.get().map(|queries| queries.list()).unwrap_or_default();
+        let queries = queries.into_iter().map(RunningQuery::into_wire).collect();
+        Ok(Response::new(wire::QueriesReply { queries }))
+    }
+
+    async fn kill_query(
+        &self,
+        request: Request<wire::KillQueryRequest>,
+    ) -> Result<Response<wire::KillQueryReply>, Status> {
+        let request = request.into_inner();
+        let host = self.host(request.header.as_ref())?;
+        let found = host.running_queries.get().is_some_and(|queries| queries.kill(request.id));
+        Ok(Response::new(wire::KillQueryReply { found }))
     }
 }

@@ -15,6 +15,7 @@ pub(super) use select::Measured;
 
 use hashbrown::HashMap;
 use matching::Matches;
+pub(super) use matching::Tried;
 use model::series::{measurement_len, tags, text, unescape};
 use model::{DatabaseId, SeriesId};
 use postings::{Changed, Postings};
@@ -242,7 +243,7 @@ impl Index {
     /// A measurement that has series.
     pub(super) fn measurement(&self, database: DatabaseId, name: &str) -> Option<Measured<'_>> {
         let place = *self.databases.get(&database)?.measurements.get(name)?;
-        Some(Measured { index: self, place, measurement: self.measurements.get(place)? })
+        Some(Measured { index: self, place, measurement: self.measurements.get(place)?, tried: None })
     }
 
     /// What the parts take. Cost: all values and strings.

@@ -1,26 +1,68 @@
 //! What queries ask of a shard, answered from the index and by scans.
 
 use super::Inner;
-use super::index::{Measured, Tags};
+use super::index::{Measured, Tags, Tried};
 use super::scan;
+use hashbrown::HashMap;
 use model::scan::{GroupReader, PolicyReader, SeriesRef};
 use model::{DatabaseId, FieldId, FieldType, RetentionPolicyId, SeriesId, TagPredicate, TimeRange};
+use regex::Regex;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 /// Series whose tags are collected per hold of the state's lock: some hundred microseconds.
 const SERIES_PER_HOLD: usize = 1_024;
 
+/// Says whether nobody wants the answer any more.
+pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// Reads a shard as it is at each call.
-#[derive(Debug)]
 pub(super) struct ShardReader {
     inner: Arc<Inner>,
+    stop: Option<Stop>,
+}
+
+impl fmt::Debug for ShardReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardReader").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 impl ShardReader {
-    pub(super) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner }
+    pub(super) fn new(inner: Arc<Inner>, stop: Option<Stop>) -> Self {
+        Self { inner, stop }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop())
+    }
+
+    /// Tries the expressions of a predicate that take long, without holding the lock: writes must not wait for them.
+    /// `None` if nobody wants the answer any more.
+    fn tried(&self, database: DatabaseId, measurement: &str, predicate: &TagPredicate) -> Option<Tried> {
+        let mut tried = Tried::default();
+        let mut expressions = Vec::new();
+        collect_expressions(predicate, &mut expressions);
+        for (key, regex) in expressions {
+            if tried.contains(key, regex) {
+                continue;
+            }
+            let Some(values) = self.with(database, measurement, |known| known.to_try(key, regex)) else {
+                continue;
+            };
+            let mut answers = HashMap::with_capacity(values.len());
+            for value in values {
+                if self.is_stopped() {
+                    return None;
+                }
+                let yes = regex.is_match(&value);
+                answers.insert(value, yes);
+            }
+            tried.insert(key, regex, answers);
+        }
+        Some(tried)
     }
 
     /// Runs `read` on a measurement, under the lock.
@@ -41,10 +83,14 @@ impl GroupReader for ShardReader {
     }
 
     fn series(&self, database: DatabaseId, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef> {
-        let ids: Vec<u32> =
-            self.with(database, measurement, |known| known.select(predicate).iter().collect());
+        let Some(tried) = self.tried(database, measurement, predicate) else { return Vec::new() };
+        let select = |known: Measured<'_>| known.with_tried(&tried).select(predicate).iter().collect();
+        let ids: Vec<u32> = self.with(database, measurement, select);
         let mut found: Vec<SeriesRef> = Vec::with_capacity(ids.len());
         for ids in ids.chunks(SERIES_PER_HOLD) {
+            if self.is_stopped() {
+                return Vec::new();
+            }
             let state = self.inner.state.read();
             // One that has lost its points in the meantime is left out.
             let series =
@@ -61,7 +107,8 @@ impl GroupReader for ShardReader {
         measurement: &str,
         predicate: &TagPredicate,
     ) -> BTreeSet<Arc<str>> {
-        self.with(database, measurement, |m| m.tag_keys(&m.select(predicate)))
+        let Some(tried) = self.tried(database, measurement, predicate) else { return BTreeSet::new() };
+        self.with(database, measurement, |m| m.tag_keys(&m.with_tried(&tried).select(predicate)))
     }
 
     fn tag_values(
@@ -71,7 +118,8 @@ impl GroupReader for ShardReader {
         key: &str,
         predicate: &TagPredicate,
     ) -> BTreeSet<Arc<str>> {
-        self.with(database, measurement, |m| m.tag_values(key, &m.select(predicate)))
+        let Some(tried) = self.tried(database, measurement, predicate) else { return BTreeSet::new() };
+        self.with(database, measurement, |m| m.tag_values(key, &m.with_tried(&tried).select(predicate)))
     }
 
     fn fields(
@@ -97,11 +145,31 @@ impl GroupReader for ShardReader {
         Box::new(scan::OpenPolicy::new(Arc::clone(&self.inner), policy))
     }
 
+    fn slices(&self, policy: RetentionPolicyId) -> Vec<TimeRange> {
+        let state = self.inner.state.read();
+        let known = state.policies.get(&policy).into_iter().flat_map(|known| &known.partitions);
+        let with_points = known.filter(|(_, partition)| !partition.series.is_empty());
+        with_points.map(|(start, partition)| TimeRange::new(*start, partition.end)).collect()
+    }
+
     fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
         let state = self.inner.state.read();
         // The newest first: what is alive has points there.
         let mut partitions = state.policies.values().flat_map(|p| p.overlapping(range).rev());
         partitions.any(|(_, partition)| partition.series.contains(series.0))
+    }
+}
+
+/// The regular expressions of a predicate, and the tag keys that they are about.
+fn collect_expressions<'a>(predicate: &'a TagPredicate, into: &mut Vec<(&'a Arc<str>, &'a Regex)>) {
+    match predicate {
+        TagPredicate::Match(key, regex) | TagPredicate::NotMatch(key, regex) => into.push((key, regex)),
+        TagPredicate::And(parts) | TagPredicate::Or(parts) => {
+            for part in parts {
+                collect_expressions(part, into);
+            }
+        }
+        TagPredicate::All | TagPredicate::Nothing | TagPredicate::Equal(..) | TagPredicate::NotEqual(..) => {}
     }
 }
 

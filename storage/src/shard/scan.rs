@@ -21,7 +21,7 @@ use crate::key::{PartitionKey, window_of, window_start};
 use crate::rocks::Rocks;
 use disk::{ColumnCursor, Day, Failure, Windows};
 use merge::{Piece, Pieces};
-use model::scan::{Bounds, ChunkStats, ColumnBatch, ColumnReader, Order, PolicyReader, ScanError};
+use model::scan::{Bounds, ChunkCost, ChunkStats, ColumnBatch, ColumnReader, Order, PolicyReader, ScanError};
 use model::time::TimeRange;
 use model::{FieldId, RetentionPolicyId, SeriesId};
 use parking_lot::RwLock;
@@ -183,6 +183,15 @@ impl ColumnReader for Column<'_> {
         match &piece.blocks[..] {
             [block] if inside && piece.head.is_empty() => block.stats().cloned(),
             _ => None,
+        }
+    }
+
+    fn cost(&self) -> ChunkCost {
+        let Some(piece) = &self.current else { return ChunkCost::default() };
+        ChunkCost {
+            blocks: piece.blocks.len() as u64,
+            block_bytes: piece.blocks.iter().map(|block| block.bytes() as u64).sum(),
+            cached: piece.head.len() as u64,
         }
     }
 

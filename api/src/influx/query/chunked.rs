@@ -89,8 +89,12 @@ impl Sender {
     ) -> Result<(), Gone> {
         let (mut outcome, mut cut) = first;
         for id in 0.. {
-            match outcome {
+            let outcome_sent = match outcome {
                 Ok(response) => self.result(id, &response, cut).await?,
+                Err(text) => Err(text),
+            };
+            match outcome_sent {
+                Ok(()) => {}
                 Err(text) => {
                     self.error(id, &text).await?;
                     // 1.x sends one for each statement that is left, under the id of the failed one.
@@ -116,14 +120,24 @@ impl Sender {
         Ok(())
     }
 
-    async fn result(&mut self, id: usize, response: &StatementResponse, cut: Cut) -> Result<(), Gone> {
+    /// Sends a result, or as much of it as was sent when somebody killed the statement.
+    async fn result(
+        &mut self,
+        id: usize,
+        response: &StatementResponse,
+        cut: Cut,
+    ) -> Result<Result<(), String>, Gone> {
+        let killed = || response.registration.as_ref().is_some_and(|statement| statement.is_killed());
         let mut messages: &[Message] = &response.result.messages;
         for (series, partial) in cut.pieces(&response.result.series) {
             let piece = ResultPiece { statement_id: id, series: &series, messages, partial, error: None };
             messages = &[];
             self.piece(&piece).await?;
+            if killed() {
+                return Ok(Err("query interrupted".to_owned()));
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     async fn error(&mut self, id: usize, text: &str) -> Result<(), Gone> {
@@ -143,7 +157,7 @@ impl Sender {
     }
 
     async fn finish(self) {
-        for segment in self.out.finish() {
+        for segment in self.out.finish().0 {
             if self.segments.send(segment).await.is_err() {
                 return;
             }

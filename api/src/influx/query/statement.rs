@@ -7,6 +7,7 @@ use query::influxql::ast::Statement;
 use query::privileges::hide_databases;
 use query::result::Message;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How 1.x's warning starts. A coordinator that knows the statement's full text (`SELECT … INTO`) may have given it.
 const DEPRECATED: &str = "deprecated use of '";
@@ -23,6 +24,8 @@ pub(crate) struct Executor {
     pub(crate) policy: String,
     pub(crate) read_only: bool,
     pub(crate) chunk_rows: Option<usize>,
+    /// When the request began.
+    pub(crate) begun: Instant,
 }
 
 impl Executor {
@@ -63,6 +66,7 @@ impl Executor {
             policy: self.policy.clone(),
             read_only: self.read_only,
             chunk_rows: self.chunk_rows,
+            begun: self.begun,
         };
         if !writes {
             // Dropped, and so cancelled, when the client leaves.

@@ -1,6 +1,6 @@
 //! Regular expressions where they may stand. The lexer cannot tell one from a division, so it is asked for one.
 
-use super::Parser;
+use super::{PATTERN_STATES_MAX, Parser};
 use crate::influxql::error::ParseError;
 use crate::influxql::lexer::Lexer;
 use crate::influxql::regex;
@@ -41,9 +41,17 @@ impl Parser<'_> {
         Err(self.expected(&lexeme, &["regex"]))
     }
 
-    pub(super) fn checked_pattern(&self, pattern: String, at: usize) -> Result<String, ParseError> {
+    pub(super) fn checked_pattern(&mut self, pattern: String, at: usize) -> Result<String, ParseError> {
         match regex::check(&pattern) {
-            Ok(()) => Ok(pattern),
+            Ok(states) => {
+                self.pattern_states = self.pattern_states.saturating_add(states);
+                if self.pattern_states > PATTERN_STATES_MAX {
+                    return Err(ParseError::Invalid(
+                        "regular expressions of the statement are too large".into(),
+                    ));
+                }
+                Ok(pattern)
+            }
             Err(error) => Err(self.error_at(at, error.to_string())),
         }
     }

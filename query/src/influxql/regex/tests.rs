@@ -89,5 +89,5 @@ fn checking_is_cheap_and_size_is_bounded() {
 
 #[track_caller]
 fn check_only(pattern: &str) {
-    assert_eq!(check(pattern), Ok(()));
+    assert!(check(pattern).is_ok());
 }

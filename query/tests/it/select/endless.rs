@@ -120,7 +120,8 @@ fn run(query: &str, budget: Arc<Budget>, cancel_at: i64) -> (QueryError, i64) {
         database: request.database,
         policy: request.policy,
         now_ns: request.now_ns,
-        limits: QueryLimits::default(),
+        // Else what is old is not read.
+        limits: QueryLimits { buckets_max: 0, ..QueryLimits::default() },
     };
     let plan = query::plan_select(&statement, &context).expect("a plan");
     let endless = Endless { budget: Arc::clone(&budget), cancel_at, chunks: Arc::default() };
@@ -163,7 +164,7 @@ fn a_query_stops_at_its_memory_while_it_reads() {
     ] {
         let limits = QueryLimits { memory_bytes: 4 << 20, ..QueryLimits::default() };
         let (error, chunks) = run(query, Arc::new(Budget::new(&limits, later())), i64::MAX);
-        let QueryError::LimitExceeded(text) = &error else { panic!("{query}: {error}") };
+        let QueryError::MemoryExceeded(text) = &error else { panic!("{query}: {error}") };
         assert!(text.contains("query.memory_per_query"), "{query}: {text}");
         // A point takes 16 bytes at least.
         assert!(chunks * CHUNK_POINTS * 16 <= 5 << 20, "{query}: {chunks} chunks read");

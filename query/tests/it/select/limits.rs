@@ -41,8 +41,8 @@ fn a_quarter_of_a_billion_buckets_is_refused_in_no_time() {
     }
     let nested =
         "SELECT max(m) FROM (SELECT mean(value) AS m FROM cpu GROUP BY time(1ns)) GROUP BY time(1ns)";
-    let error = select(&store, nested, QueryLimits::default()).unwrap_err();
-    assert!(matches!(error, QueryError::LimitExceeded(_)), "{error}");
+    let last = select(&store, nested, QueryLimits::default()).expect("the last buckets");
+    assert_eq!(last.iter().map(query::result::Series::rows).collect::<Vec<_>>(), [1]);
     assert!(started.elapsed() < Duration::from_secs(1));
 }
 
@@ -69,6 +69,78 @@ fn memory_is_bounded() {
     }
     select(&store, "SELECT mean(value) FROM cpu", limits).expect("valid in this test");
     select(&store, "SELECT value FROM cpu LIMIT 2", limits).expect("valid in this test");
+}
+
+#[test]
+fn without_a_lower_bound_the_last_buckets_are_read() {
+    let store = store(1, 10);
+    let limits = QueryLimits { buckets_max: 4, ..QueryLimits::default() };
+    for (query, rows) in [
+        ("SELECT mean(value) FROM cpu GROUP BY time(1m)", 4),
+        ("SELECT mean(value) FROM cpu WHERE time < now() - 5m GROUP BY time(1m)", 4),
+        ("SELECT max(m) FROM (SELECT mean(value) AS m FROM cpu GROUP BY time(1s)) GROUP BY time(1m)", 4),
+        // What fills nothing reads everything.
+        ("SELECT mean(value) FROM cpu GROUP BY time(1m) fill(none)", 10),
+    ] {
+        let series = select(&store, query, limits).unwrap_or_else(|error| panic!("{query}: {error}"));
+        assert_eq!(series.iter().map(query::result::Series::rows).sum::<usize>(), rows, "{query}");
+    }
+    let bounded = "SELECT mean(value) FROM cpu WHERE time > now() - 5m GROUP BY time(1m)";
+    let error = select(&store, bounded, limits).unwrap_err();
+    assert!(error.to_string().starts_with("max-select-buckets limit exceeded: ("), "{error}");
+}
+
+#[test]
+fn points_are_bounded() {
+    let store = store(2, 30);
+    let limits = QueryLimits { points_max: 50, ..QueryLimits::default() };
+    for query in ["SELECT value FROM cpu", "SELECT mean(value) FROM cpu", "SELECT max(value), host FROM cpu"]
+    {
+        let error = select(&store, query, limits).unwrap_err();
+        assert!(error.to_string().starts_with("max-select-point limit exceeed: ("), "{query}: {error}");
+        select(&store, &format!("{query} WHERE host = 'h0'"), limits).expect("30 points");
+    }
+}
+
+#[test]
+fn the_estimate_refuses_before_reading() {
+    let store = store(60, 2);
+    let limits = QueryLimits { memory_bytes: 4 << 20, ..QueryLimits::default() };
+    let query =
+        "SELECT mean(value), max(value) FROM cpu WHERE time > now() - 1h GROUP BY time(1s), host fill(0)";
+    let error = select(&store, query, limits).unwrap_err();
+    assert!(error.to_string().starts_with("max-query-memory limit exceeded: ("), "{error}");
+    select(&store, &query.replace(", host", ""), limits).expect("one series fits");
+}
+
+#[test]
+fn plans_are_bounded() {
+    let store = store(1, 1);
+    let limits = QueryLimits { memory_bytes: 8 << 20, ..QueryLimits::default() };
+    let mut nested = "SELECT max(value) AS value FROM cpu GROUP BY time(1s)".to_owned();
+    for _ in 0..40 {
+        nested = format!(
+            "SELECT derivative(max(value)) AS value, max(value) AS m FROM ({nested}) GROUP BY time(1s)"
+        );
+    }
+    let columns = vec!["mean(value) AS x"; 9_000].join(",");
+    let sources = vec!["cpu"; 2_000].join(",");
+    for query in [
+        format!("SELECT derivative(max(value)) AS a, max(value) AS b FROM ({nested}) GROUP BY time(1s)"),
+        format!("SELECT {columns}, value FROM {sources}"),
+        format!("SELECT {} FROM cpu", vec!["value"; 20_000].join(",")),
+        format!(
+            "SELECT {} FROM {sources}",
+            (0..5_000).map(|n| format!("f{n}")).collect::<Vec<_>>().join(",")
+        ),
+    ] {
+        let started = Instant::now();
+        match select(&store, &query, limits) {
+            Ok(_) | Err(QueryError::MemoryExceeded(_) | QueryError::Statement(_)) => {}
+            Err(other) => panic!("{}…: {other}", &query[..80]),
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{}…", &query[..80]);
+    }
 }
 
 #[test]
@@ -124,7 +196,9 @@ fn absurd_numbers_do_no_harm() {
         format!("SELECT mean(value) FROM cpu WHERE time > -{max} GROUP BY time(1w) tz('Asia/Kolkata')"),
     ] {
         match select(&store, &query, QueryLimits::default()) {
-            Ok(_) | Err(QueryError::LimitExceeded(_) | QueryError::Statement(_)) => {}
+            Ok(_)
+            | Err(QueryError::LimitExceeded(_) | QueryError::MemoryExceeded(_) | QueryError::Statement(_)) => {
+            }
             Err(other) => panic!("{query}: {other}"),
         }
     }

@@ -2,12 +2,15 @@
 //!
 //! A dashboard asks the same again every few seconds, so answers are kept, and new values are tried against what is
 //! kept as they appear. What only says "one of these words" is looked up instead of tried.
+//!
+//! An expression from a client may take a millisecond a value. So who asks tries many values before the index is locked
+//! ([`Tried`]), where it can be stopped, and only expressions that are cheap to keep and to try again are kept.
 
 use super::postings::Postings;
 use super::symbols::{Symbol, Symbols};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::literal::Extractor;
 use regex_syntax::hir::{HirKind, Look};
 use std::sync::Arc;
@@ -19,6 +22,36 @@ const VALUES_MAX: usize = 256 << 10;
 const FEW_VALUES: usize = 64;
 /// Words of an expression that are looked up; with more of them all values are tried.
 const WORDS_MAX: usize = 128;
+
+/// Bytes of the compiled form of an expression that is kept, and of its cache: applying a write tries new values against
+/// it. Names and a few wildcards take a tenth.
+const KEPT_BYTES_MAX: usize = 128 << 10;
+
+/// What expressions said of the values of tag keys before the index was locked, by tag key and expression.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Tried(HashMap<(Arc<str>, String), HashMap<Arc<str>, bool>>);
+
+impl Tried {
+    pub(in crate::shard) fn contains(&self, key: &Arc<str>, regex: &Regex) -> bool {
+        self.get(key, regex).is_some()
+    }
+
+    pub(in crate::shard) fn insert(
+        &mut self,
+        key: &Arc<str>,
+        regex: &Regex,
+        answers: HashMap<Arc<str>, bool>,
+    ) {
+        self.0.insert((Arc::clone(key), regex.as_str().to_owned()), answers);
+    }
+
+    fn get(&self, key: &str, regex: &Regex) -> Option<&HashMap<Arc<str>, bool>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&(Arc::from(key), regex.as_str().to_owned()))
+    }
+}
 
 /// A tag key of a measurement.
 pub(super) type TagKey = (u32, Symbol);
@@ -57,8 +90,43 @@ impl Matches {
         }
         // Not under the lock: other queries go on.
         let values = Arc::new(evaluate(postings, symbols, regex));
-        self.0.lock().keep(key, regex, Arc::clone(&values));
+        self.keep(key, regex, Arc::clone(&values));
         values
+    }
+
+    /// As [`Matches::of`], from what was tried before. Values that came later are tried now.
+    pub(super) fn of_tried(
+        &self,
+        key: (TagKey, &str),
+        postings: &Postings,
+        symbols: &Symbols,
+        (regex, tried): (&Regex, &Tried),
+    ) -> Option<Arc<Vec<Symbol>>> {
+        let answers = tried.get(key.1, regex)?;
+        let matching = |value: &Symbol| {
+            let text = symbols.text(*value);
+            answers.get(text).copied().unwrap_or_else(|| regex.is_match(text))
+        };
+        let values = Arc::new(postings.values().filter(matching).collect::<Vec<Symbol>>());
+        self.keep(key.0, regex, Arc::clone(&values));
+        Some(values)
+    }
+
+    /// Whether it takes trying every one of many values to answer.
+    pub(super) fn is_long(&self, key: TagKey, postings: &Postings, regex: &Regex) -> bool {
+        postings.len() > FEW_VALUES
+            && self.0.lock().get(key, regex).is_none()
+            && words(regex.as_str()).is_none()
+    }
+
+    fn keep(&self, key: TagKey, regex: &Regex, values: Arc<Vec<Symbol>>) {
+        let limited = RegexBuilder::new(regex.as_str())
+            .size_limit(KEPT_BYTES_MAX)
+            .dfa_size_limit(KEPT_BYTES_MAX)
+            .build();
+        if let Ok(regex) = limited {
+            self.0.lock().keep(key, regex, values);
+        }
     }
 
     /// Tries a value that the tag key did not have before.
@@ -97,7 +165,7 @@ impl Kept {
         Some(Arc::clone(&known.values))
     }
 
-    fn keep(&mut self, key: TagKey, regex: &Regex, values: Arc<Vec<Symbol>>) {
+    fn keep(&mut self, key: TagKey, regex: Regex, values: Arc<Vec<Symbol>>) {
         let answers = self.answers.entry(key).or_default();
         // Two queries may have asked at the same time.
         if values.len() > VALUES_MAX || answers.iter().any(|a| a.regex.as_str() == regex.as_str()) {
@@ -105,7 +173,7 @@ impl Kept {
         }
         self.count += 1;
         self.values += values.len();
-        answers.push(Answer { regex: regex.clone(), values, used: self.clock });
+        answers.push(Answer { regex, values, used: self.clock });
         self.shrink();
     }
 
@@ -230,6 +298,33 @@ mod tests {
             matches.removed(key);
             let kept = matches.0.get_mut();
             prop_assert_eq!((kept.count, kept.values), (0, 0));
+        }
+    }
+
+    #[test]
+    fn what_was_tried_before_answers_and_what_is_large_is_not_kept() {
+        let texts: Vec<String> = (0..200).map(|n| format!("v{n}")).collect();
+        let (mut symbols, mut postings) = table(&texts);
+        let matches = Matches::default();
+        let (key, name) = ((1, Symbol(7)), Arc::from("host"));
+        for (pattern, kept) in [("v.*7", 1), ("[^a]{500}|v.*8", 1)] {
+            let regex = Regex::new(pattern).unwrap();
+            assert!(matches.is_long(key, &postings, &regex));
+            let mut tried = Tried::default();
+            let answers = postings.values().map(|v| {
+                let text = symbols.shared(v);
+                let yes = regex.is_match(&text);
+                (text, yes)
+            });
+            tried.insert(&name, &regex, answers.collect());
+            let later = symbols.intern(&format!("v_later_{pattern}7_8"));
+            postings.insert(later, 9_999);
+            let found = matches.of_tried((key, "host"), &postings, &symbols, (&regex, &tried)).unwrap();
+            let expected: Vec<Symbol> =
+                postings.values().filter(|v| regex.is_match(symbols.text(*v))).collect();
+            assert_eq!(sorted(&found), sorted(&expected));
+            assert_eq!(matches.0.lock().count, kept, "{pattern}");
+            assert!(matches.of_tried((key, "other"), &postings, &symbols, (&regex, &tried)).is_none());
         }
     }
 

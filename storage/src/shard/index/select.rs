@@ -3,6 +3,7 @@
 //! The cost is that of the series found, not of those that exist: what is asked for by name is looked up, and once few
 //! series are left they are tried one by one.
 
+use super::matching::Tried;
 use super::{Index, Measurement, Shape, Symbol};
 use model::{SeriesId, TagPredicate};
 use regex::Regex;
@@ -20,9 +21,27 @@ pub(in crate::shard) struct Measured<'a> {
     pub(super) index: &'a Index,
     pub(super) place: u32,
     pub(super) measurement: &'a Measurement,
+    /// What was tried before the index was locked.
+    pub(super) tried: Option<&'a Tried>,
 }
 
 impl<'a> Measured<'a> {
+    /// Answers expressions from what was tried before.
+    pub(in crate::shard) fn with_tried<'b>(self, tried: &'b Tried) -> Measured<'b>
+    where
+        'a: 'b,
+    {
+        Measured { tried: Some(tried), ..self }
+    }
+
+    /// All values of a tag key, if an expression has to be tried on each and there are many.
+    pub(in crate::shard) fn to_try(self, key: &str, regex: &Regex) -> Option<Vec<Arc<str>>> {
+        let key = self.index.symbols.find(key)?;
+        let postings = self.measurement.keys.get(&key)?;
+        let long = self.index.matches.is_long((self.place, key), postings, regex);
+        long.then(|| postings.values().map(|value| self.index.symbols.shared(value)).collect())
+    }
+
     /// Number of values that a tag key has. O(1).
     pub(in crate::shard) fn value_count(self, key: &str) -> u64 {
         let key = self.index.symbols.find(key);
@@ -120,12 +139,16 @@ impl<'a> Measured<'a> {
 
     /// Series whose value the expression matches; a tag that a series lacks counts as `""`.
     fn matching(self, key: &str, regex: &Regex) -> RoaringBitmap {
-        let key = self.index.symbols.find(key);
+        let name = key;
+        let key = self.index.symbols.find(name);
         let without = if regex.is_match("") { self.without(key) } else { RoaringBitmap::new() };
         let Some((key, postings)) = key.and_then(|key| Some((key, self.measurement.keys.get(&key)?))) else {
             return without;
         };
-        let values = self.index.matches.of((self.place, key), postings, &self.index.symbols, regex);
+        let (matches, symbols, key) = (&self.index.matches, &self.index.symbols, (self.place, key));
+        let tried =
+            self.tried.and_then(|tried| matches.of_tried((key, name), postings, symbols, (regex, tried)));
+        let values = tried.unwrap_or_else(|| matches.of(key, postings, symbols, regex));
         without | postings.union(values.iter().copied())
     }
 

@@ -70,6 +70,14 @@ impl Block {
         }
     }
 
+    /// Bytes of its encoded points.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(encoded) => encoded.body.len(),
+            Self::Plain(rows, _) => rows.rows.len() * size_of::<(i64, u64)>(),
+        }
+    }
+
     pub(super) fn stats(&self) -> Option<&ChunkStats> {
         match self {
             Self::Encoded(encoded) => encoded.stats.as_ref(),
