@@ -102,7 +102,8 @@ pub fn plan_select(statement: &SelectStatement, context: &PlanContext<'_>) -> Re
     };
     if !plan.level.needs_description() {
         match plan.link(&Descriptions::new()) {
-            Ok(linked) => plan.linked = Some(linked),
+            Ok(linked) if !linked.stage.has_fault() => plan.linked = Some(linked),
+            Ok(_) => {}
             // It may be about a field that has no points here: seen again when that is known.
             Err(QueryError::Statement(_)) => {}
             Err(error) => return Err(error),

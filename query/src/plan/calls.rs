@@ -32,7 +32,7 @@ pub(super) struct CallBuilder<'a> {
     /// For sample().
     pub(super) seed: u64,
     pub(super) leaves: Vec<LeafSpec>,
-    /// Whether a name is a GROUP BY tag of a subquery.
+    /// Whether a name is a tag that a subquery groups by or selects.
     pub(super) is_tag_of_subquery: &'a dyn Fn(&str) -> bool,
     /// The first function that does not take its column, told if a series is selected.
     pub(super) fault: Option<String>,
