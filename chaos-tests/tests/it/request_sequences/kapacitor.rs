@@ -1,8 +1,12 @@
-//! Kapacitor: what it looks at once a minute, the queries of batch tasks in the spelling of 1.x's printer, and what tasks
+//! Kapacitor: what it looks at once a minute, its subscriptions, the queries of batch tasks in the spelling of 1.x's printer, and what tasks
 //! write back.
 
 use super::Step;
 use chaos_tests::workload::queries::at;
+
+/// Nobody listens there; what is sent on is lost, as it is when Kapacitor is down.
+const SUBSCRIBE: &str =
+    "CREATE SUBSCRIPTION \"kapacitor-1\" ON \"telegraf\".\"autogen\" DESTINATIONS ANY 'http://127.0.0.1:9'";
 
 fn ask(q: &str) -> Step {
     Step::post("/query", &[("db", ""), ("q", q)]).header("User-Agent", "KapacitorInfluxDBClient")
@@ -23,6 +27,17 @@ pub(super) fn steps(end_s: i64) -> Vec<Step> {
         Step::get("/ping?wait_for_leader=30s"),
         ask("SHOW DATABASES"),
         ask("SHOW RETENTION POLICIES ON telegraf"),
+        ask("SHOW SUBSCRIPTIONS"),
+        ask(SUBSCRIBE),
+        ask(SUBSCRIBE),
+        ask(
+            "CREATE SUBSCRIPTION \"all\" ON \"telegraf\".\"day\" DESTINATIONS ALL 'udp://127.0.0.1:9', 'http://127.0.0.1:9'",
+        ),
+        ask("CREATE SUBSCRIPTION \"x\" ON \"telegraf\".\"nope\" DESTINATIONS ANY 'http://127.0.0.1:9'"),
+        ask("SHOW SUBSCRIPTIONS"),
+        ask("DROP SUBSCRIPTION \"all\" ON \"telegraf\".\"day\""),
+        ask("DROP SUBSCRIPTION \"all\" ON \"telegraf\".\"day\""),
+        ask("SHOW SUBSCRIPTIONS"),
         batch(
             "SELECT mean(usage_user) AS stat FROM telegraf.autogen.cpu WHERE cpu = 'cpu-total' AND :times: GROUP BY time(1m, 0s), host",
         ),
@@ -45,6 +60,8 @@ pub(super) fn steps(end_s: i64) -> Vec<Step> {
         write("alerts", "week", &format!("alert,id=cpu level=3 {ns}\n")),
         ask("SELECT * FROM alerts.week.alert"),
         ask("SELECT * FROM alerts..alert GROUP BY id"),
+        ask("DROP SUBSCRIPTION \"kapacitor-1\" ON \"telegraf\".\"autogen\""),
+        ask("SHOW SUBSCRIPTIONS"),
         ask("DROP DATABASE alerts"),
         ask("SELECT * FROM alerts.week.alert"),
     ]
