@@ -113,6 +113,9 @@ pub(crate) async fn caller(
             identified => identified,
         },
     };
+    if identified.is_err() {
+        api.config.metrics.auth_failed();
+    }
     identified.map(Caller::User)
 }
 

@@ -31,13 +31,13 @@ pub struct ApiConfig {
     pub body_timeout: Duration,
     /// Bytes of an answer that is not chunked, as kept until it is sent; above it 422. Default 128 MiB.
     pub answer_bytes_max: usize,
+    /// Who is asked for credentials. Default nobody.
+    pub auth: AuthConfig,
     /// Bytes of all such answers together; above it 503. Default 128 MiB.
     pub answers_bytes_max: usize,
     /// Rows of an answer that is not chunked; what is beyond is cut off, as 1.x's `max-row-limit` does. 0, the default, is
     /// no limit.
     pub rows_max: usize,
-    /// Who is asked for credentials. Default nobody.
-    pub auth: AuthConfig,
     /// Where requests are counted; share it with the admin router to have it in `/metrics`.
     pub metrics: Arc<HttpMetrics>,
 }
@@ -50,10 +50,10 @@ impl Default for ApiConfig {
             bodies_in_flight_bytes_max: 256 << 20,
             overload_wait: Duration::from_secs(2),
             body_timeout: Duration::from_secs(60),
+            auth: AuthConfig::default(),
             answer_bytes_max: 128 << 20,
             answers_bytes_max: 128 << 20,
             rows_max: 0,
-            auth: AuthConfig::default(),
             metrics: Arc::default(),
         }
     }

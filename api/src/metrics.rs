@@ -83,6 +83,11 @@ impl HttpMetrics {
         metrics.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 
+    /// Counts a request whose credentials were missing or wrong.
+    pub(crate) fn auth_failed(&self) {
+        self.auth_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts bytes of bodies received for `/write`, inflated.
     pub(crate) fn observe_body(&self, bytes: usize) {
         self.body_bytes.fetch_add(bytes as u64, Ordering::Relaxed);

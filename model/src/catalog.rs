@@ -4,6 +4,7 @@
 //! configuration. Every node holds a copy and reads it without asking anybody.
 
 mod command;
+mod continuous;
 mod database;
 mod fields;
 mod nodes;
@@ -12,6 +13,7 @@ mod subscription;
 mod user;
 
 pub use command::{CatalogCommand, CatalogError, PolicyChange, PolicySpec};
+pub use continuous::ContinuousQuery;
 pub use fields::{FieldDef, FieldTable, Measurement, NewField};
 pub use policy::{RetentionPolicy, default_shard_duration_ns};
 pub use subscription::{Destination, Subscription, SubscriptionMode};
@@ -43,6 +45,8 @@ pub struct Catalog {
     pub next_policy: u32,
     /// Next node id, never given before; 0 before the bootstrap.
     pub next_node: u64,
+    /// Continuous queries of all databases, in order of creation.
+    pub continuous_queries: Vec<Arc<ContinuousQuery>>,
     /// In order of creation, which is the order of SHOW USERS.
     pub users: Vec<Arc<User>>,
 }
@@ -93,6 +97,9 @@ impl Catalog {
             }
             CatalogCommand::CreateDatabase { name, policy } => self.create_database(name, policy),
             CatalogCommand::DropDatabase { name } => {
+                if let Some(id) = self.database(name).map(|d| d.id) {
+                    self.continuous_queries.retain(|query| query.database != id);
+                }
                 self.databases.retain(|d| *d.name != **name);
                 self.forget_access(name);
                 Ok(())
@@ -108,6 +115,17 @@ impl Catalog {
                 Ok(())
             }
             CatalogCommand::RegisterFields { database, fields } => self.register_fields(*database, fields),
+            CatalogCommand::CreateContinuousQuery { database, name, query, created_ns } => {
+                self.create_continuous_query(database, name, query, *created_ns)
+            }
+            CatalogCommand::DropContinuousQuery { database, name } => {
+                self.drop_continuous_query(database, name);
+                Ok(())
+            }
+            CatalogCommand::RecordContinuousRun { id, last_run_ns } => {
+                self.record_continuous_run(*id, *last_run_ns);
+                Ok(())
+            }
             CatalogCommand::CreateUser { name, hash, admin } => self.create_user(name, hash, *admin),
             CatalogCommand::DropUser { name } => {
                 self.users.retain(|user| *user.name != **name);

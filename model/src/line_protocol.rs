@@ -21,12 +21,14 @@ mod raw;
 mod reader;
 mod scan;
 mod timestamp;
+mod writer;
 
 pub use error::{Complaints, LineError, Reason};
 pub use key::LineKey;
 pub use print::print;
 pub use raw::{RawKey, RawLine, RawLines};
 pub use reader::LineReader;
+pub use writer::{FieldName, LineHead, LineWriter, UnwritableName};
 
 use crate::series::{self, unescape};
 use crate::value::ValueRef;

@@ -3,10 +3,11 @@
 use crate::coordinator::{NodeCoordinator, submit_error};
 use api::coordinator::{ExecuteError, WriteError};
 use futures::future::try_join_all;
-use model::catalog::CatalogCommand;
+use model::catalog::{Catalog, CatalogCommand};
 use model::{DatabaseId, GroupId, RetentionPolicyId};
 use raft::SubmitError;
 use raft::command::Outcome;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Why the catalog did not change.
@@ -47,6 +48,17 @@ impl From<ChangeError> for ExecuteError {
 }
 
 impl NodeCoordinator {
+    /// The catalog with everything that was acknowledged before now.
+    pub(crate) async fn current_catalog(&self, deadline: Instant) -> Result<Arc<Catalog>, ExecuteError> {
+        let unavailable =
+            |text: String| ExecuteError::Unavailable(format!("group {}: {text}", GroupId::META));
+        let meta =
+            self.host.group(GroupId::META).ok_or_else(|| unavailable("not on this node".to_owned()))?;
+        let deadline = deadline.min(Instant::now() + self.limits.barrier_timeout);
+        meta.read_barrier(deadline).await.map_err(|error| unavailable(error.to_string()))?;
+        Ok(self.host.catalog())
+    }
+
     /// Applies one command to the catalog and waits until this node has it too.
     pub(crate) async fn change_catalog(
         &self,
@@ -92,6 +104,9 @@ impl NodeCoordinator {
             | CatalogCommand::CreateRetentionPolicy { .. }
             | CatalogCommand::AlterRetentionPolicy { .. }
             | CatalogCommand::RegisterFields { .. }
+            | CatalogCommand::CreateContinuousQuery { .. }
+            | CatalogCommand::DropContinuousQuery { .. }
+            | CatalogCommand::RecordContinuousRun { .. }
             | CatalogCommand::CreateUser { .. }
             | CatalogCommand::DropUser { .. }
             | CatalogCommand::SetPassword { .. }

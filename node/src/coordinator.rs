@@ -72,9 +72,9 @@ pub struct NodeCoordinator {
     pub(crate) running: Arc<Running>,
     /// What all statements together may hold.
     pub(crate) query_memory: Arc<MemoryPool>,
-    pub(crate) about: About,
     pub(crate) passwords: Passwords,
     pub(crate) subscribers: Subscribers,
+    pub(crate) about: About,
     pub(crate) stopping: AtomicBool,
 }
 

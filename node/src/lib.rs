@@ -12,8 +12,8 @@
 //!   `show`, `catalog`, `admin`;
 //! - `users`, `passwords`: statements with passwords, and how those are hashed and verified;
 //! - [`subscribers`]: what was written, sent on;
-//! - `maintenance`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`: what is
-//!   counted.
+//! - `maintenance`, `continuous`: the loops beside the requests; `space`: what happens as the disk fills up; `metrics`:
+//!   what is counted.
 
 mod admin;
 mod bootstrap;
@@ -21,11 +21,13 @@ mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod continuous;
 pub mod coordinator;
 mod delete;
 pub mod dev;
 pub mod http_client;
 mod identity;
+mod into;
 mod late;
 pub mod load;
 mod maintenance;

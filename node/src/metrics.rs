@@ -14,6 +14,8 @@ pub(crate) struct NodeMetrics {
     points_written: AtomicU64,
     points_dropped: AtomicU64,
     writes_refused: AtomicU64,
+    continuous_queries_ok: AtomicU64,
+    continuous_queries_failed: AtomicU64,
     statements: Histogram,
 }
 
@@ -29,6 +31,17 @@ impl NodeMetrics {
         self.writes_refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts one run of a continuous query.
+    pub(crate) fn continuous_query_done(&self, ok: bool) {
+        let counter = if ok { &self.continuous_queries_ok } else { &self.continuous_queries_failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Runs of continuous queries on this node: those that went well, those that failed.
+    pub(crate) fn continuous_query_runs(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.continuous_queries_ok), count(&self.continuous_queries_failed))
+    }
     /// Points acknowledged and points dropped one by one.
     pub(crate) fn points(&self) -> (u64, u64) {
         (self.points_written.load(Ordering::Relaxed), self.points_dropped.load(Ordering::Relaxed))
@@ -150,6 +163,11 @@ impl NodeCoordinator {
             ),
             metrics.writes_refused.load(Ordering::Relaxed),
         );
+        let (ok, failed) = metrics.continuous_query_runs();
+        let name = "steadfast_continuous_query_runs_total";
+        page.head(name, "counter", "Runs of continuous queries on this node.");
+        page.sample(name, &[("outcome", &"ok")], ok);
+        page.sample(name, &[("outcome", &"failed")], failed);
         metrics.statements.render(&mut page, "steadfast_statement_seconds", "How long statements took.");
         page.single(
             ("steadfast_queries_running", "gauge", "Statements at work; limit: query.max_concurrent."),

@@ -35,24 +35,22 @@ impl NodeCoordinator {
         answered
     }
 
-    /// Runs a statement that changes something and is no command of the catalog; `None` if it is none.
-    async fn run_change(
-        &self,
-        request: &ExecuteRequest,
-        deadline: Instant,
-    ) -> Option<Result<(), ExecuteError>> {
-        match self.run_password_statement(&request.statement, deadline).await {
-            Some(done) => Some(done),
-            None => self.run_delete(request, deadline).await,
-        }
-    }
-
     async fn run_statement(
         &self,
         request: &ExecuteRequest,
         work: Work,
     ) -> Result<StatementResponse, ExecuteError> {
         let write_deadline = Instant::now() + self.limits.write_timeout;
+        match &request.statement {
+            Statement::Select(select) if select.target.is_some() => {
+                return self.select_into(request, select, work).await;
+            }
+            Statement::CreateContinuousQuery(create) => {
+                self.create_continuous_query(request, create, write_deadline).await?;
+                return Ok(StatementResponse::default());
+            }
+            _ => {}
+        }
         if let Some(answered) = self.run_about_nodes(&request.statement, write_deadline).await {
             return answered;
         }
@@ -66,7 +64,23 @@ impl NodeCoordinator {
         }
     }
 
-    async fn read(&self, request: &ExecuteRequest, work: Work) -> Result<StatementResponse, ExecuteError> {
+    /// Runs a statement that changes something and is no command of the catalog; `None` if it is none.
+    async fn run_change(
+        &self,
+        request: &ExecuteRequest,
+        deadline: Instant,
+    ) -> Option<Result<(), ExecuteError>> {
+        match self.run_password_statement(&request.statement, deadline).await {
+            Some(done) => Some(done),
+            None => self.run_delete(request, deadline).await,
+        }
+    }
+
+    pub(crate) async fn read(
+        &self,
+        request: &ExecuteRequest,
+        work: Work,
+    ) -> Result<StatementResponse, ExecuteError> {
         let deadline = work.deadline;
         let turn = self.turns.take(deadline).await?;
         self.refuse_unfit()?;
@@ -165,10 +179,18 @@ fn unfit(group: &Group, reason: &str) -> ExecuteError {
 }
 
 /// What a statement works with.
-struct Work {
+#[derive(Clone)]
+pub(crate) struct Work {
     budget: Arc<Budget>,
     running: Arc<RunningStatement>,
-    deadline: Instant,
+    pub(crate) deadline: Instant,
+}
+
+impl Work {
+    /// Whether the statement may go on.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        self.budget.check()
+    }
 }
 
 /// How long the threads of a statement that timed out have to notice it: then its client is answered all the same.

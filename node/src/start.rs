@@ -6,6 +6,7 @@
 use crate::bootstrap::{self, Membership};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::continuous::run_continuous_queries;
 use crate::coordinator::{About, NodeCoordinator, RequestLimits};
 use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
@@ -208,14 +209,20 @@ async fn renew(parts: &Parts<'_>, error: anyhow::Error) -> anyhow::Result<Ended>
 fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identity) -> Vec<JoinHandle<()>> {
     let info = parts.membership.info().clone();
     let retention = parts.config.retention.check_interval;
+    let continuous = &parts.config.continuous_queries;
     let thresholds = Thresholds::of(&parts.config.disk);
-    vec![
+    let mut tasks = vec![
         parts.raft.spawn(maintenance::found_groups(Arc::clone(node), identity.clone())),
         tokio::spawn(maintenance::publish(Arc::clone(node), identity, info)),
         tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
         tokio::spawn(maintenance::forget_subscriptions(Arc::clone(node))),
         parts.raft.spawn(space::watch(Arc::clone(node), parts.config.node.data_dir.clone(), thresholds)),
-    ]
+    ];
+    if continuous.enabled {
+        let runner = run_continuous_queries(Arc::clone(node), continuous.run_interval);
+        tasks.push(tokio::spawn(runner));
+    }
+    tasks
 }
 
 /// The three ports, taken before anything else so that a port in use is the first thing said.
@@ -312,7 +319,6 @@ fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {
         inflated_bytes_max: config.write.inflated_bytes.bytes() as usize,
         bodies_in_flight_bytes_max: config.write.inflight_bytes.bytes() as usize,
         body_timeout: config.http.body_timeout,
-        rows_max: config.query.max_rows,
         auth: AuthConfig {
             enabled: config.auth.enabled,
             ping: config.auth.ping,
@@ -320,6 +326,7 @@ fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {
             shared_secret: config.auth.shared_secret.text().to_owned(),
             clock: Arc::new(SystemClock),
         },
+        rows_max: config.query.max_rows,
         metrics,
         ..ApiConfig::default()
     }

@@ -10,10 +10,9 @@ use crate::coordinator::NodeCoordinator;
 use crate::passwords::HashError;
 use api::coordinator::ExecuteError;
 use futures::future::join_all;
-use model::catalog::{Catalog, CatalogCommand, CatalogError, User};
+use model::catalog::{CatalogCommand, CatalogError, User};
 use model::{GroupId, NodeId};
 use query::influxql::ast::{CreateUser, SetPassword, Statement};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -80,18 +79,6 @@ impl NodeCoordinator {
         self.change_catalog(&CatalogCommand::SetPassword { name: set.name.clone(), hash }, deadline).await?;
         self.wait_everywhere().await;
         Ok(())
-    }
-
-    /// The catalog with every change that was acknowledged before.
-    ///
-    /// # Errors
-    ///
-    /// [`ExecuteError::Unavailable`] when the meta group does not answer in time.
-    pub(crate) async fn current_catalog(&self, deadline: Instant) -> Result<Arc<Catalog>, ExecuteError> {
-        let meta = self.host.group(GroupId::META).ok_or(ChangeError::NoGroup(GroupId::META))?;
-        let barrier = meta.read_barrier(deadline).await;
-        barrier.map_err(|error| ExecuteError::Unavailable(format!("group {}: {error}", GroupId::META)))?;
-        Ok(self.host.catalog())
     }
 
     /// Waits until every node that can be reached has applied what this one has.

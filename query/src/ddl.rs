@@ -1,5 +1,7 @@
 //! Statements that change the catalog, as commands for it: databases, retention policies, users, subscriptions.
 //!
+//! DROP CONTINUOUS QUERY is here too; CREATE needs more than its statement, see [`crate::continuous`].
+//!
 //! The node proposes the command to the meta group; whether it is allowed is decided where it is applied. The other
 //! statements that change something are not commands of the catalog: see [`crate::delete`]. CREATE USER and SET PASSWORD
 //! hold a password, which the node hashes first.
@@ -49,6 +51,9 @@ pub fn catalog_command(statement: &Statement) -> Option<CatalogCommand> {
         },
         Statement::DropRetentionPolicy(s) => {
             CatalogCommand::DropRetentionPolicy { database: s.database.clone(), policy: s.name.clone() }
+        }
+        Statement::DropContinuousQuery(s) => {
+            CatalogCommand::DropContinuousQuery { database: s.database.clone(), name: s.name.clone() }
         }
         _ => return user_command(statement).or_else(|| subscription_command(statement)),
     })

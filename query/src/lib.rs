@@ -7,12 +7,15 @@
 //! Everything here is pure and synchronous: no I/O, no async, no wall clock (`now` is given), no knowledge of nodes.
 
 pub mod condition;
+pub mod continuous;
 pub mod ddl;
 pub mod delete;
 pub mod error;
 pub mod explain;
 pub mod influxql;
+pub mod into;
 pub mod math;
+pub mod names;
 pub mod privileges;
 pub mod result;
 pub mod show;

@@ -12,16 +12,19 @@ mod level;
 mod link;
 mod sources;
 mod symbols;
+mod technical;
 mod types;
 mod validate;
 mod wildcards;
 
 use crate::budget::QueryLimits;
+use crate::condition::Environment;
 use crate::error::QueryError;
 use crate::fragment::{Fragment, FragmentWork};
-use crate::influxql::ast::SelectStatement;
+use crate::influxql::ast::{Expr, SelectStatement};
 use crate::select::Scatter;
 use crate::stage::Stage;
+use crate::window::Window;
 use jiff::tz::TimeZone;
 use level::{Level, Source};
 use link::{Linker, Outer};
@@ -53,6 +56,8 @@ pub struct SelectPlan {
     level: Level,
     now_ns: i64,
     limits: QueryLimits,
+    /// INTO was said: the rows are to become points.
+    is_into: bool,
     /// The stages, unless tag keys are needed to make them.
     pub(crate) linked: Option<Linked>,
     /// `tz()`.
@@ -64,6 +69,8 @@ pub struct SelectPlan {
 pub(crate) struct Linked {
     pub(crate) stage: Stage,
     pub(crate) columns: Arc<[Arc<str>]>,
+    /// Which columns are tags of the points that INTO makes of the rows.
+    pub(crate) tag_columns: Vec<usize>,
 }
 
 /// Tag keys and fields of a measurement that have points in a policy.
@@ -84,26 +91,30 @@ type Descriptions = HashMap<(RetentionPolicyId, Arc<str>), Description>;
 ///
 /// [`QueryError::Statement`] with InfluxDB 1.x's text, or [`QueryError::LimitExceeded`] for too many buckets.
 pub fn plan_select(statement: &SelectStatement, context: &PlanContext<'_>) -> Result<SelectPlan, QueryError> {
-    if statement.target.is_some() {
-        return Err(QueryError::statement("SELECT INTO is not supported"));
-    }
     let level = Level::compile(statement, context)?;
     let mut plan = SelectPlan {
         time_zone: level.window.zone.clone(),
         now_ns: context.now_ns,
         limits: context.limits,
+        is_into: statement.target.is_some(),
         linked: None,
         level,
     };
     if !plan.level.needs_description() {
         match plan.link(&Descriptions::new()) {
-            Ok(linked) => plan.linked = Some(linked),
+            Ok(linked) if !linked.stage.has_fault() => plan.linked = Some(linked),
+            Ok(_) => {}
             // It may be about a field that has no points here: seen again when that is known.
             Err(QueryError::Statement(_)) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(plan)
+}
+
+/// The GROUP BY time of a statement, without its zone; no interval if it has none.
+pub(crate) fn group_by_window(dimensions: &[Expr], environment: &Environment) -> Result<Window, QueryError> {
+    Ok(dimensions::compile_dimensions(dimensions, environment)?.window)
 }
 
 impl SelectPlan {
@@ -126,9 +137,13 @@ impl SelectPlan {
         let linker = Linker { descriptions, now_ns: self.now_ns, limits: self.limits, planned: Cell::new(0) };
         let typed = linker.typed(&self.level)?;
         typed.check_types()?;
-        let names = columns::column_names(&self.level.time_column, &typed.fields);
         let stage = linker.stage(&typed, &Outer::none())?;
-        Ok(Linked { stage, columns: names.into_iter().map(Arc::from).collect() })
+        let (names, tag_columns) = if self.is_into {
+            columns::names_of_points(&self.level.time_column, &typed.fields)
+        } else {
+            (columns::column_names(&self.level.time_column, &typed.fields), Vec::new())
+        };
+        Ok(Linked { stage, columns: names.into_iter().map(Arc::from).collect(), tag_columns })
     }
 }
 

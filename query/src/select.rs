@@ -6,6 +6,7 @@ use crate::error::QueryError;
 use crate::fill::fill;
 use crate::fold::{FoldState, PointTime};
 use crate::fragment::{Fragment, OpPartial, OpState, Partial};
+use crate::into::columns_as_tags;
 use crate::merge::{finish, in_order, merge_partials};
 use crate::plan::SelectPlan;
 use crate::points::{GroupKey, Points, Stream, merge_by_time, merge_by_window};
@@ -54,8 +55,14 @@ pub fn execute_select(
     }
     let mut answer = Vec::with_capacity(groups.len());
     for group in groups {
-        if !group.times.is_empty() {
-            answer.push(series(plan, &linked.columns, stage, group));
+        if group.times.is_empty() {
+            continue;
+        }
+        let series = series(plan, &linked.columns, stage, group);
+        if linked.tag_columns.is_empty() {
+            answer.push(series);
+        } else {
+            answer.extend(columns_as_tags(series, &linked.tag_columns));
         }
     }
     Ok(answer)

@@ -36,6 +36,15 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// Whether something is wrong with it or with a subquery.
+    pub(crate) fn has_fault(&self) -> bool {
+        let in_source = |source: &StageSource| match source {
+            StageSource::Measurement(_) => false,
+            StageSource::Subquery(subquery) => subquery.stages.iter().any(|(_, inner)| inner.has_fault()),
+        };
+        self.fault.is_some() || self.sources.iter().any(in_source)
+    }
+
     /// Whether its rows come from calls that make points a window, not from points as they are.
     pub(crate) fn gives_windows(&self) -> bool {
         self.calls.iter().any(|call| matches!(call, Call::Aggregate(_)))

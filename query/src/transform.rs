@@ -1,11 +1,13 @@
 //! Functions from points to points of one output group: derivative, difference, cumulative_sum, moving_average,
-//! elapsed, holt_winters. Null points are passed over.
+//! elapsed, holt_winters, technical analysis. Null points are passed over.
 
 mod holt_winters;
 mod rate;
 mod running;
+mod technical;
 
 pub(crate) use holt_winters::HoltWinters;
+pub(crate) use technical::{Indicator, Technical, WarmUp};
 
 use crate::budget::Budget;
 use crate::error::QueryError;
@@ -31,6 +33,7 @@ pub(crate) enum Transform {
         points: usize,
     },
     HoltWinters(HoltWinters),
+    Technical(Technical),
 }
 
 impl Transform {
@@ -55,6 +58,7 @@ impl Transform {
             Self::CumulativeSum => running::cumulative_sum(points),
             Self::MovingAverage { points: n } => running::moving_average(points, n),
             Self::HoltWinters(forecast) => forecast.apply(points, budget)?,
+            Self::Technical(technical) => technical.apply(points),
         })
     }
 }

@@ -16,6 +16,8 @@ mod clients;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod continuous_queries;
+#[cfg(test)]
 mod corruption;
 #[cfg(test)]
 mod crash;
@@ -35,8 +37,9 @@ mod election;
 mod fuzz_influxql;
 #[cfg(test)]
 mod fuzz_line_protocol;
-#[cfg(test)]
 mod horrors;
+#[cfg(test)]
+mod into;
 #[cfg(test)]
 mod leader_kills;
 #[cfg(test)]

@@ -80,6 +80,31 @@ pub enum CatalogCommand {
         /// The fields.
         fields: Vec<NewField>,
     },
+    /// CREATE CONTINUOUS QUERY.
+    CreateContinuousQuery {
+        /// ON.
+        database: String,
+        /// The continuous query.
+        name: String,
+        /// The whole statement, names filled in, in canonical text.
+        query: String,
+        /// Stamped by the node that was asked, ns.
+        created_ns: i64,
+    },
+    /// DROP CONTINUOUS QUERY; an unknown name is no error.
+    DropContinuousQuery {
+        /// ON.
+        database: String,
+        /// The continuous query.
+        name: String,
+    },
+    /// A continuous query has written everything that was due until a time. One that is gone is no error.
+    RecordContinuousRun {
+        /// Which.
+        id: u64,
+        /// The time, ns.
+        last_run_ns: i64,
+    },
     /// CREATE USER.
     CreateUser {
         /// The user.
@@ -193,6 +218,9 @@ pub enum CatalogError {
     /// CREATE RETENTION POLICY with a known name and another specification.
     #[error("retention policy already exists")]
     PolicyExists,
+    /// CREATE CONTINUOUS QUERY with a known name and another statement.
+    #[error("continuous query already exists")]
+    ContinuousQueryExists,
     /// Below one hour.
     #[error("retention policy duration must be at least 1h0m0s")]
     DurationTooShort,

@@ -235,6 +235,15 @@ options! {
         check_interval: Duration = "1m" in "1s" ..= "24h";
     }
 
+    /// When continuous queries run. The leader of the meta group runs them, so the values should be the same on all nodes.
+    [continuous_queries] ContinuousQueriesConfig {
+        /// Whether this node runs continuous queries while it leads. false: none run while it does; what is missed is made up
+        /// for by the next leader that runs them.
+        enabled: bool = "true";
+        /// How often the leader looks for what is due.
+        run_interval: Duration = "1s" in "100ms" ..= "1h";
+    }
+
     /// What a node does as the file system of its data directory fills up. Each step is taken when less is free than its
     /// percentage or its bytes, whichever is more, and left when a fifth more than that is free again.
     [disk] DiskConfig {

@@ -3,7 +3,9 @@
 use super::user::{subscription_from_wire, subscription_to_wire, user_from_wire, user_to_wire};
 use super::{DecodeError, field_type};
 use crate::catalog as wire;
-use model::catalog::{Catalog, Database, FieldDef, FieldTable, Measurement, NodeInfo, RetentionPolicy};
+use model::catalog::{
+    Catalog, ContinuousQuery, Database, FieldDef, FieldTable, Measurement, NodeInfo, RetentionPolicy,
+};
 use model::{DatabaseId, FieldId, GroupId, NodeId, RetentionPolicyId};
 use prost::Message;
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
         next_database: catalog.next_database,
         next_policy: catalog.next_policy,
         next_node: catalog.next_node,
+        continuous_queries: catalog.continuous_queries.iter().map(|q| continuous_to_wire(q)).collect(),
         users: catalog.users.iter().map(|user| user_to_wire(user)).collect(),
     };
     message.encode_to_vec()
@@ -43,6 +46,7 @@ pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
         next_database: message.next_database,
         next_policy: message.next_policy,
         next_node: message.next_node,
+        continuous_queries: message.continuous_queries.into_iter().map(continuous_from_wire).collect(),
         users: users.collect::<Result<_, _>>()?,
     })
 }
@@ -82,6 +86,29 @@ fn database_from_wire(database: wire::Database) -> Result<Database, DecodeError>
         policies: database.policies.into_iter().map(policy_from_wire).collect::<Result<_, _>>()?,
         default_policy: database.default_policy.map(RetentionPolicyId),
         fields: FieldTable { measurements: measurements?, next: database.next_field },
+    })
+}
+
+fn continuous_to_wire(query: &ContinuousQuery) -> wire::ContinuousQuery {
+    wire::ContinuousQuery {
+        id: query.id,
+        database: query.database.0,
+        name: query.name.to_string(),
+        query: query.query.to_string(),
+        created_ns: query.created_ns,
+        last_run_ns: query.last_run_ns,
+    }
+}
+
+fn continuous_from_wire(query: wire::ContinuousQuery) -> Arc<ContinuousQuery> {
+    let wire::ContinuousQuery { id, database, name, query, created_ns, last_run_ns } = query;
+    Arc::new(ContinuousQuery {
+        id,
+        database: DatabaseId(database),
+        name: Arc::from(name),
+        query: Arc::from(query),
+        created_ns,
+        last_run_ns,
     })
 }
 

@@ -70,6 +70,18 @@ fn to_wire(command: &CatalogCommand) -> Wire {
             database: database.0,
             fields: fields.iter().map(new_field_to_wire).collect(),
         }),
+        CatalogCommand::CreateContinuousQuery { database, name, query, created_ns } => {
+            let (database, name, query) = (database.clone(), name.clone(), query.clone());
+            let created_ns = *created_ns;
+            Wire::CreateContinuousQuery(wire::CreateContinuousQuery { database, name, query, created_ns })
+        }
+        CatalogCommand::DropContinuousQuery { database, name } => {
+            let (database, name) = (database.clone(), name.clone());
+            Wire::DropContinuousQuery(wire::DropContinuousQuery { database, name })
+        }
+        CatalogCommand::RecordContinuousRun { id, last_run_ns } => {
+            Wire::RecordContinuousRun(wire::RecordContinuousRun { id: *id, last_run_ns: *last_run_ns })
+        }
         CatalogCommand::CreateUser { name, hash, admin } => {
             let (name, hash) = (name.clone(), hash.text().to_owned());
             Wire::CreateUser(wire::CreateUser { name, hash, admin: *admin })
@@ -142,6 +154,16 @@ fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
             database: DatabaseId(c.database),
             fields: c.fields.into_iter().map(new_field_from_wire).collect::<Result<_, _>>()?,
         },
+        Wire::CreateContinuousQuery(c) => {
+            let wire::CreateContinuousQuery { database, name, query, created_ns } = c;
+            CatalogCommand::CreateContinuousQuery { database, name, query, created_ns }
+        }
+        Wire::DropContinuousQuery(c) => {
+            CatalogCommand::DropContinuousQuery { database: c.database, name: c.name }
+        }
+        Wire::RecordContinuousRun(c) => {
+            CatalogCommand::RecordContinuousRun { id: c.id, last_run_ns: c.last_run_ns }
+        }
         Wire::CreateUser(c) => {
             CatalogCommand::CreateUser { name: c.name, hash: PasswordHash::new(&c.hash), admin: c.admin }
         }
@@ -339,6 +361,15 @@ pub(super) mod tests {
             }),
             (any_name(), any_name())
                 .prop_map(|(database, policy)| { CatalogCommand::DropRetentionPolicy { database, policy } }),
+            (any_name(), any_name(), any_name(), any::<i64>()).prop_map(
+                |(database, name, query, created_ns)| {
+                    CatalogCommand::CreateContinuousQuery { database, name, query, created_ns }
+                }
+            ),
+            (any_name(), any_name())
+                .prop_map(|(database, name)| CatalogCommand::DropContinuousQuery { database, name }),
+            (0u64..50, any::<i64>())
+                .prop_map(|(id, last_run_ns)| CatalogCommand::RecordContinuousRun { id, last_run_ns }),
             (0u32..4, fields).prop_map(|(database, fields)| CatalogCommand::RegisterFields {
                 database: DatabaseId(database),
                 fields,

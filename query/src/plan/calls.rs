@@ -4,6 +4,7 @@ use super::columns::added_columns;
 use super::leaves::LeafSpec;
 use super::link::fill_value;
 use super::symbols::Symbols;
+use super::technical;
 use super::types::{field_type, type_of};
 use super::validate::fail;
 use crate::aggregate::{Pick, Reducer};
@@ -31,7 +32,7 @@ pub(super) struct CallBuilder<'a> {
     /// For sample().
     pub(super) seed: u64,
     pub(super) leaves: Vec<LeafSpec>,
-    /// Whether a name is a GROUP BY tag of a subquery.
+    /// Whether a name is a tag that a subquery groups by or selects.
     pub(super) is_tag_of_subquery: &'a dyn Fn(&str) -> bool,
     /// The first function that does not take its column, told if a series is selected.
     pub(super) fault: Option<String>,
@@ -106,6 +107,11 @@ impl CallBuilder<'_> {
                 let transform = self.rate(call);
                 let looking_back = Place { range: self.looking_back(place.range), ..place };
                 Ok(Call::Transform(Box::new(self.transform_input(call, looking_back)?), transform))
+            }
+            _ if let Some(technical) = technical::of(call) => {
+                let looking_back = Place { range: self.looking_back(place.range), ..place };
+                let input = self.transform_input(call, looking_back)?;
+                Ok(Call::Transform(Box::new(input), Transform::Technical(technical)))
             }
             "cumulative_sum" => {
                 Ok(Call::Transform(Box::new(self.transform_input(call, place)?), Transform::CumulativeSum))
@@ -294,6 +300,8 @@ impl CallBuilder<'_> {
             "holt_winters" | "holt_winters_with_fit" => "elapsed",
             other => other,
         };
+        let spaced = technical::is_technical(name).then(|| name.replace('_', " "));
+        let name = spaced.as_deref().unwrap_or(name);
         let text = format!("unsupported {name} iterator type: *query.{}{iterator}Iterator", column.name());
         self.fault = Some(text);
     }

@@ -56,12 +56,32 @@ pub(super) fn column_names(time_column: &str, fields: &[SelectField]) -> Vec<Str
         columns.push(field.clone());
         columns.extend(added_columns(&field.expr));
     }
+    numbered(time_column, &columns)
+}
+
+/// Names of all columns of rows that become points, the time column first, and which columns are tags: those that
+/// top() and bottom() add have the names of their tags, whatever else has that name.
+pub(super) fn names_of_points(time_column: &str, fields: &[SelectField]) -> (Vec<String>, Vec<usize>) {
+    let mut own = numbered(time_column, fields).into_iter();
+    let mut names: Vec<String> = own.next().into_iter().collect();
+    let mut tags = Vec::new();
+    for (field, name) in fields.iter().zip(own) {
+        names.push(name);
+        for tag in added_columns(&field.expr) {
+            tags.push(names.len());
+            names.push(expr_name(&tag.expr));
+        }
+    }
+    (names, tags)
+}
+
+fn numbered(time_column: &str, columns: &[SelectField]) -> Vec<String> {
     let mut taken: HashMap<String, usize> = HashMap::new();
     for alias in columns.iter().filter_map(|c| c.alias.as_ref()) {
         taken.insert(alias.clone(), 1);
     }
     let mut names = vec![time_column.to_owned()];
-    for column in &columns {
+    for column in columns {
         if let Some(alias) = &column.alias {
             names.push(alias.clone());
             continue;
@@ -105,5 +125,17 @@ mod tests {
         assert_eq!(names("f, f AS f"), ["time", "f_1", "f"]);
         assert_eq!(names("f + i, sum(f) / count(f), mean(f) * 2"), ["time", "f_i", "sum_count", "mean"]);
         assert_eq!(names("top(f, host, 2), host"), ["time", "top", "host", "host_1"]);
+    }
+
+    #[test]
+    fn tags_that_top_adds_are_tags_of_points() {
+        let Statement::Select(statement) =
+            parse_statement("SELECT top(f, host, az, 2), host, f INTO t FROM m").unwrap()
+        else {
+            panic!("no SELECT")
+        };
+        let (names, tags) = names_of_points("time", &statement.fields);
+        assert_eq!(names, ["time", "top", "host", "az", "host", "f"]);
+        assert_eq!(tags, [2, 3]);
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments of each function, checked with InfluxDB 1.x's texts.
 
+use super::technical;
 use super::validate::{Validator, arity, fail};
 use crate::condition::type_name;
 use crate::error::QueryError;
@@ -34,7 +35,11 @@ pub(super) fn check(validator: &mut Validator, call: &Call) -> Result<(), QueryE
         | "triple_exponential_derivative"
         | "kaufmans_efficiency_ratio"
         | "kaufmans_adaptive_moving_average"
-        | "chande_momentum_oscillator" => fail(format!("function {}() is not supported", call.name)),
+        | "chande_momentum_oscillator" => {
+            technical::check(call)?;
+            validator.only_selectors = false;
+            transformed(validator, call)
+        }
         name => fail(format!("undefined function {name}()")),
     }
 }

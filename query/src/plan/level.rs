@@ -53,8 +53,8 @@ impl Level {
         statement: &SelectStatement,
         context: &PlanContext<'_>,
     ) -> Result<Self, QueryError> {
-        check_names(&statement.sources, context)?;
         refuse_system_sources(&statement.sources)?;
+        check_names(&statement.sources, context)?;
         let mut level = Self::compile_clauses(statement, context, None)?;
         level.resolve_sources(statement, context)?;
         Ok(level)
@@ -108,7 +108,9 @@ impl Level {
         let (fields, time_column) = compile_fields(&statement.fields, &mut validator)?;
         validator.finish()?;
         let is_raw = validator.calls == 0;
-        if parent.is_some() && !is_raw && fill == Fill::Null {
+        // Nothing becomes of a null in an outer level, nor in a target; there, count() must not make zeros of windows
+        // without points.
+        if (parent.is_some() || statement.target.is_some()) && !is_raw && fill == Fill::Null {
             fill = Fill::None;
         }
         let mut level = Self {
@@ -148,6 +150,8 @@ impl Level {
                         || matches!(e, Expr::Call(c) if math::Function::by_name(&c.name).is_some())
                 })
             })
+            // A name in WHERE may be a field of one source and nothing in the other.
+            || (self.sources.len() > 1 && self.condition.residual.is_some())
             // What an outer level sees of a subquery depends on the types of its columns.
             || self.sources.iter().any(|s| matches!(s, Source::Subquery(_)))
     }

@@ -343,11 +343,11 @@ impl Typed<'_> {
         self.fields.iter().try_for_each(|field| type_of(&field.expr).map(drop))
     }
 
-    /// Whether a name is a GROUP BY tag of a subquery: functions are told of its type.
+    /// Whether a name is a tag that a subquery groups by or selects: functions are told of its type.
     fn is_tag_of_subquery(&self, name: &str) -> bool {
         self.sources.iter().any(|source| {
             let TypedSource::Subquery(inner) = source else { return false };
-            matches!(inner.column(name), Some(crate::stage::InnerColumn::Tag(_)))
+            inner.type_of_column(name) == Some(DataType::Tag)
         })
     }
 

@@ -123,6 +123,14 @@ fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
         | "derivative"
         | "non_negative_derivative"
         | "moving_average"
+        | "exponential_moving_average"
+        | "double_exponential_moving_average"
+        | "triple_exponential_moving_average"
+        | "relative_strength_index"
+        | "triple_exponential_derivative"
+        | "kaufmans_efficiency_ratio"
+        | "kaufmans_adaptive_moving_average"
+        | "chande_momentum_oscillator"
         | "holt_winters"
         | "holt_winters_with_fit" => Some(DataType::Float),
         "count" | "elapsed" => Some(DataType::Integer),

@@ -4,7 +4,7 @@ use super::{ShowContext, table};
 use crate::error::QueryError;
 use crate::influxql::duration;
 use crate::result::{Cell, Series};
-use model::catalog::Access;
+use model::catalog::{Access, Database};
 use std::sync::Arc;
 
 /// SHOW DATABASES, in order of creation.
@@ -28,10 +28,14 @@ pub(super) fn retention_policies(context: &ShowContext<'_>) -> Result<Vec<Series
     Ok(vec![table("", &COLUMNS, cells)])
 }
 
-/// SHOW CONTINUOUS QUERIES: every database is listed, and none has a continuous query.
+/// SHOW CONTINUOUS QUERIES: every database is listed, whether it has some or not.
 pub(super) fn continuous_queries(context: &ShowContext<'_>) -> Vec<Series> {
-    let databases = context.catalog.databases.iter();
-    databases.map(|database| table(&database.name, &["name", "query"], Vec::new())).collect()
+    let of = |database: &Arc<Database>| {
+        let queries = context.catalog.continuous_queries_of(database.id);
+        let cells = queries.flat_map(|query| [&query.name, &query.query]).cloned().map(Cell::String);
+        table(&database.name, &["name", "query"], cells.collect())
+    };
+    context.catalog.databases.iter().map(of).collect()
 }
 
 /// SHOW SUBSCRIPTIONS: the databases that have some.

@@ -14,6 +14,8 @@ use answer::{Request, answer, same};
 use serde_json::Value;
 
 const RECORDING: &str = include_str!("testdata/select.jsonl");
+/// The technical-analysis functions, as 1.6.7 and 1.8.10 answer alike.
+const TECHNICAL: &str = include_str!("testdata/technical.jsonl");
 
 /// Replays a recording over so many groups; the answers that differ.
 fn replay(recording: &str, groups: usize) -> (usize, Vec<String>) {
@@ -64,6 +66,11 @@ fn check(recording: &str) {
 #[test]
 fn answers_are_those_of_influxdb() {
     check(RECORDING);
+}
+
+#[test]
+fn technical_analysis_is_that_of_influxdb() {
+    check(TECHNICAL);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Parser<'_> {
             expr
         };
         let alias = if self.optional_keyword(Keyword::As) { Some(self.ident()?) } else { None };
+        let alias = alias.filter(|alias| !alias.is_empty());
         self.skip_whitespace();
         Ok(SelectField { expr, alias })
     }
