@@ -43,7 +43,17 @@ fn the_corpus_is_answered_as_recorded() {
     say(&format!("  replay_observed: {}", last_line(&text)));
     drop(cluster);
 
-    let config = vec![("auth.enabled", "true".to_owned()), ("auth.shared_secret", "\"s3cret\"".to_owned())];
+    // As the recording server was set.
+    let config = [
+        ("auth.enabled", "true"),
+        ("auth.shared_secret", "\"s3cret\""),
+        ("query.max_rows", "5"),
+        ("query.max_series", "3"),
+        ("query.max_buckets", "10"),
+        ("query.max_points", "20"),
+        ("query.timeout", "\"2s\""),
+    ];
+    let config = config.map(|(key, value)| (key, value.to_owned())).to_vec();
     let cluster = Cluster::start(&Settings { config, ..Settings::default() });
     let url = format!("http://{}", cluster.http(2));
     let auth = run(&directory.join("replay_observed.py"), &["--session", "auth", "-v", "--url", &url]);

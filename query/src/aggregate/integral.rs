@@ -4,9 +4,10 @@ use super::order::float;
 use crate::points::Points;
 use crate::result::Cell;
 use crate::window::Window;
+use model::time::TIME_MIN;
 
-/// Areas in value × `unit` (ns), one a window in which a line was drawn; the time is the window's start, 0 without
-/// windows. The points are in the order of the query.
+/// Areas in value × `unit` (ns), one a window in which a line was drawn; the time is the window's start. The points are in
+/// the order of the query. Without windows the time is 0, but for integers 1.x makes one window of the whole range.
 pub(crate) fn integral(
     points: &Points,
     window: &Window,
@@ -16,8 +17,11 @@ pub(crate) fn integral(
 ) -> Points {
     let mut out = Points::new(points.width);
     let nothing = vec![Cell::Null; points.width];
+    let has_borders = !window.is_none() || matches!(points.values.first(), Some(Cell::Integer(_)));
+    // A range without a start is shown as the epoch.
+    let shown = |start| if start <= TIME_MIN { 0 } else { start };
     let borders = |t| {
-        if window.is_none() {
+        if !has_borders {
             return (0, 0);
         }
         let (start, end) = window.bounds(t, range);
@@ -37,7 +41,7 @@ pub(crate) fn integral(
             continue;
         }
         let beyond = if ascending { time >= end } else { time <= end };
-        if !window.is_none() && beyond {
+        if has_borders && beyond {
             if before != end {
                 let slope = (value - value_before) / (time - before) as f64;
                 let at_border = slope * (end - before) as f64 + value_before;
@@ -46,7 +50,7 @@ pub(crate) fn integral(
                 // For whole numbers 1.x goes on from the value before the border to the one at it.
                 if is_float { value_before = at_border } else { reached = at_border }
             }
-            out.push(start, Cell::Float(area), &nothing);
+            out.push(shown(start), Cell::Float(area), &nothing);
             (start, end) = borders(time);
             area = 0.0;
         }
@@ -54,7 +58,7 @@ pub(crate) fn integral(
     }
     // A point on the start of a window encloses no area.
     if previous.is_some_and(|(time, _)| time != start) {
-        out.push(start, Cell::Float(area), &nothing);
+        out.push(shown(start), Cell::Float(area), &nothing);
     }
     out
 }
