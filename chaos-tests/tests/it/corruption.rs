@@ -21,14 +21,16 @@ fn settings() -> Settings {
     Settings { config, ..Settings::default() }
 }
 
-/// The tables of a group's live state on a node, largest first.
+/// The tables of a group's live state on a node, largest first; those that a crash left empty are none.
 fn tables(cluster: &Cluster, node: usize, group: u64) -> Vec<PathBuf> {
     let state = cluster.data_directory(node).join(format!("groups/g{group}/state"));
     let live = fs::read_to_string(state.join("LIVE")).unwrap();
     let entries = fs::read_dir(state.join(live.trim())).unwrap().map(|entry| entry.unwrap().path());
     let mut tables: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|e| e == "sst")).collect();
-    tables.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).map_or(0, |meta| meta.len())));
+    let bytes = |path: &PathBuf| fs::metadata(path).map_or(0, |meta| meta.len());
+    tables.retain(|path| bytes(path) > 0);
+    tables.sort_by_key(|path| std::cmp::Reverse(bytes(path)));
     tables
 }
 

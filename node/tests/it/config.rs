@@ -85,7 +85,7 @@ fn mistakes_are_refused_with_what_would_be_accepted() {
     check_refused(
         "[rafts]\n",
         expect![
-            "FILE: there is no option rafts; the sections are node, log, raft, write, query, storage, subscriptions, retention, disk, auth, http"
+            "FILE: there is no option rafts; the sections are node, log, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
         ],
     );
     check_refused(
