@@ -91,7 +91,7 @@ fn mistakes_are_refused_with_what_would_be_accepted() {
     check_refused(
         "groups = 3\n",
         expect![
-            "FILE: there is no option groups; the sections are node, log, raft, write, query, storage, subscriptions, retention, disk, auth, http"
+            "FILE: there is no option groups; the sections are node, log, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
         ],
     );
     check_refused(
