@@ -37,6 +37,7 @@ mod election;
 mod fuzz_influxql;
 #[cfg(test)]
 mod fuzz_line_protocol;
+#[cfg(test)]
 mod horrors;
 #[cfg(test)]
 mod into;
@@ -44,6 +45,7 @@ mod into;
 mod leader_kills;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod lost_volume;
 #[cfg(test)]
 mod prometheus;
