@@ -65,6 +65,8 @@ pub fn execute_select(
             answer.extend(columns_as_tags(series, &linked.tag_columns));
         }
     }
+    // A reader that was told to stop has left something out, and cannot say so.
+    budget.check()?;
     Ok(answer)
 }
 

@@ -73,6 +73,8 @@ pub fn execute_show(
         Statement::ShowFieldKeyCardinality(s) => cardinality::field_keys(s, &context, &readers)?,
         other => return Err(QueryError::Statement(format!("statement is not supported: {other}"))),
     };
+    // A reader that was told to stop has left something out, and cannot say so.
+    budget.check()?;
     Ok(StatementResult { series, messages: Vec::new() })
 }
 

@@ -10,7 +10,9 @@ use model::value::Values;
 use model::{DatabaseId, FieldId, FieldType, RetentionPolicyId, SeriesId, TimeRange};
 use query::influxql::ast::Statement;
 use query::influxql::parse_statement;
-use query::{Budget, Fragment, MemoryPool, Partial, PlanContext, QueryError, QueryLimits, Scatter};
+use query::{
+    Budget, Fragment, MemoryPool, Partial, PlanContext, QueryError, QueryLimits, Scatter, ShowContext,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -23,6 +25,7 @@ const STEP_NS: i64 = 1_000_000;
 #[derive(Debug, Clone)]
 struct Endless {
     budget: Arc<Budget>,
+    /// Before the first chunk: the query ends while series are looked up, which then finds none.
     cancel_at: i64,
     chunks: Arc<AtomicI64>,
 }
@@ -33,6 +36,10 @@ impl GroupReader for Endless {
     }
 
     fn series(&self, _: DatabaseId, _: &str, _: &TagPredicate) -> Vec<SeriesRef> {
+        if self.cancel_at < 0 {
+            self.budget.cancel();
+            return Vec::new();
+        }
         vec![SeriesRef { id: SeriesId(0), tags: [(Arc::from("h"), Arc::from("a"))].into() }]
     }
 
@@ -150,6 +157,27 @@ fn a_cancelled_query_stops_within_some_chunks() {
         let (error, chunks) = run(query, Arc::new(Budget::new(&limits, later())), 200);
         assert!(matches!(error, QueryError::Cancelled), "{query}: {error}");
         assert!(chunks < 200 + 300, "{query}: {chunks} chunks read");
+    }
+}
+
+#[test]
+fn what_a_stopped_reader_left_out_is_no_empty_answer() {
+    for query in QUERIES {
+        let limits = QueryLimits { memory_bytes: 1 << 40, ..QueryLimits::default() };
+        let (error, chunks) = run(query, Arc::new(Budget::new(&limits, later())), -1);
+        assert!(matches!(error, QueryError::Cancelled), "{query}: {error}");
+        assert_eq!(chunks, 0, "{query}");
+    }
+    let mut store = Store::new(1);
+    store.ddl("CREATE DATABASE d");
+    store.write("d", "", 1, "m,h=a v=1 1\n");
+    for show in ["SHOW SERIES", "SHOW SERIES EXACT CARDINALITY"] {
+        let budget = Arc::new(Budget::new(&QueryLimits::default(), later()));
+        let endless = Endless { budget: Arc::clone(&budget), cancel_at: -1, chunks: Arc::default() };
+        let context = ShowContext { catalog: &store.catalog, database: "d", now_ns: 0 };
+        let statement = parse_statement(show).expect("a statement");
+        let shown = query::execute_show(&statement, &context, &[&endless], &budget);
+        assert!(matches!(shown, Err(QueryError::Cancelled)), "{show}");
     }
 }
 
