@@ -92,11 +92,16 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    /// Opens a data directory, making it and its volume uuid if it is new.
-    pub(crate) fn open(dir: &Path) -> Result<Self, IdentityError> {
+    /// Opens a data directory, making it and its volume uuid if it is new. Data without an identity is set aside if there
+    /// are others to get it from (`has_others`).
+    pub(crate) fn open(dir: &Path, has_others: bool) -> Result<Self, IdentityError> {
         fs::create_dir_all(dir).map_err(|source| IdentityError::Io { path: dir.to_owned(), source })?;
-        let has_state = STATE.iter().any(|name| dir.join(name).exists());
-        if has_state && !dir.join(IDENTITY_FILE).exists() {
+        let identity = dir.join(IDENTITY_FILE);
+        if STATE.iter().any(|name| dir.join(name).exists()) && !is_there(&identity)? {
+            if !has_others {
+                let reason = "it is missing, and there is data".to_owned();
+                return Err(IdentityError::Damaged { path: identity, reason });
+            }
             set_aside(dir)?;
         }
         let path = dir.join(VOLUME_FILE);
@@ -154,6 +159,11 @@ impl Volume {
     }
 }
 
+/// Whether a file is there; not being able to tell is an error, never a "no".
+fn is_there(path: &Path) -> Result<bool, IdentityError> {
+    path.try_exists().map_err(|source| IdentityError::Io { path: path.to_owned(), source })
+}
+
 /// Moves everything that an identity stands for into a directory of its own. The identity goes first: if it stayed with
 /// an empty log, its node would promise again what it has forgotten.
 fn set_aside(dir: &Path) -> Result<(), IdentityError> {
@@ -202,12 +212,12 @@ mod tests {
     #[test]
     fn an_identity_is_given_once() {
         let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(dir.path()).unwrap();
+        let volume = Volume::open(dir.path(), true).unwrap();
         assert_eq!(volume.identity().unwrap(), None);
         let identity = volume.part_in(&record(&volume.uuid), "a:8088").unwrap();
         volume.adopt(&identity).unwrap();
         volume.adopt(&identity).unwrap();
-        let again = Volume::open(dir.path()).unwrap();
+        let again = Volume::open(dir.path(), true).unwrap();
         assert_eq!(
             (again.uuid.clone(), again.identity().unwrap()),
             (volume.uuid.clone(), Some(identity.clone()))
@@ -219,14 +229,14 @@ mod tests {
     #[test]
     fn another_volume_under_the_same_address_has_no_part() {
         let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(dir.path()).unwrap();
+        let volume = Volume::open(dir.path(), true).unwrap();
         assert_eq!(volume.part_in(&record("somebody-else"), "a:8088"), None);
     }
 
     #[test]
     fn a_renewed_volume_is_another_one_and_keeps_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(dir.path()).unwrap();
+        let volume = Volume::open(dir.path(), true).unwrap();
         let old = volume.part_in(&record(&volume.uuid), "a:8088").unwrap();
         volume.adopt(&old).unwrap();
         fs::create_dir(dir.path().join("raftlog")).unwrap();
@@ -234,7 +244,7 @@ mod tests {
         let uuid = uuid::Uuid::new_v4().to_string();
         let new = Identity { node: 4, ..old };
         volume.renew(&uuid, &new).unwrap();
-        let again = Volume::open(dir.path()).unwrap();
+        let again = Volume::open(dir.path(), true).unwrap();
         assert_eq!((again.uuid.clone(), again.identity().unwrap()), (uuid, Some(new)));
         assert!(!dir.path().join("raftlog").exists() && dir.path().join("damaged-1/raftlog").exists());
     }
@@ -242,19 +252,28 @@ mod tests {
     #[test]
     fn a_log_without_an_identity_is_set_aside_with_its_volume() {
         let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(dir.path()).unwrap();
+        let volume = Volume::open(dir.path(), true).unwrap();
         // A crash after the identity was moved away.
         fs::create_dir(dir.path().join("raftlog")).unwrap();
-        let again = Volume::open(dir.path()).unwrap();
+        let again = Volume::open(dir.path(), true).unwrap();
         assert_ne!(again.uuid, volume.uuid);
         assert!(!dir.path().join("raftlog").exists());
-        assert_eq!(Volume::open(dir.path()).unwrap().uuid, again.uuid);
+        assert_eq!(Volume::open(dir.path(), true).unwrap().uuid, again.uuid);
+    }
+
+    #[test]
+    fn the_only_copy_of_data_is_never_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("groups")).unwrap();
+        let refused = Volume::open(dir.path(), false).unwrap_err();
+        assert!(refused.to_string().contains("it is missing, and there is data"), "{refused}");
+        assert!(dir.path().join("groups").exists());
     }
 
     #[test]
     fn a_damaged_identity_stops_the_start() {
         let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(dir.path()).unwrap();
+        let volume = Volume::open(dir.path(), true).unwrap();
         fs::write(dir.path().join(IDENTITY_FILE), "node = ").unwrap();
         assert!(matches!(volume.identity(), Err(IdentityError::Damaged { .. })));
     }

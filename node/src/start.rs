@@ -46,6 +46,11 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<
     Ok(())
 }
 
+/// Whether there are other members that have what this node has.
+fn has_others(config: &Config, info: &NodeInfo) -> bool {
+    config.node.peers.iter().any(|peer| *peer != info.peer_addr)
+}
+
 /// How a run came to its end.
 enum Ended {
     /// Told to stop.
@@ -56,8 +61,9 @@ enum Ended {
 
 async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Result<Ended> {
     let listeners = Listeners::bind(config).await?;
-    let volume = Volume::open(&config.node.data_dir)?;
-    let membership = Arc::new(Membership::open(volume, addresses(config, &listeners))?);
+    let info = addresses(config, &listeners);
+    let volume = Volume::open(&config.node.data_dir, has_others(config, &info))?;
+    let membership = Arc::new(Membership::open(volume, info)?);
     // Elections must not wait behind requests: the groups have threads of their own.
     let raft_runtime =
         tokio::runtime::Builder::new_multi_thread().thread_name("raft").enable_all().build()?;
@@ -192,8 +198,7 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
 /// grant one. They have everything that was acknowledged.
 async fn renew(parts: &Parts<'_>, error: anyhow::Error) -> anyhow::Result<Ended> {
     let damaged = matches!(error.downcast_ref(), Some(LogError::Damaged { .. }));
-    let others = parts.config.node.peers.iter().any(|peer| *peer != parts.membership.info().peer_addr);
-    if !damaged || !others {
+    if !damaged || !has_others(parts.config, parts.membership.info()) {
         return Err(error);
     }
     tracing::error!(error = format!("{error:#}"), "asking the other nodes for a new node id");

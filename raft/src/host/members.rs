@@ -3,8 +3,9 @@
 
 use super::RaftHost;
 use crate::command::{self, Outcome};
-use crate::group::Group;
 use crate::group::members::{Step, next_step};
+use crate::group::{Group, GroupStatus, Role};
+use futures::future::join_all;
 use model::catalog::{CatalogCommand, NodeInfo};
 use model::{GroupId, NodeId};
 use std::sync::{Arc, Weak};
@@ -54,9 +55,15 @@ impl RaftHost {
         let deadline = Instant::now() + limit;
         let meta = self.group(GroupId::META).ok_or("no replica of the meta group here")?;
         meta.read_barrier(deadline).await.map_err(|error| error.to_string())?;
+        if let Some(id) = self.catalog().node_of_volume(&info.volume) {
+            return Ok(id);
+        }
         if let Some(alive) = self.alive_at(&info).await {
             let address = &info.peer_addr;
             return Err(format!("node {alive} is alive at {address}, and not with volume {}", info.volume));
+        }
+        if let Some(reason) = self.unfinished(&info).await {
+            return Err(reason);
         }
         let volume = info.volume.clone();
         let command = command::catalog(&CatalogCommand::Replace { info });
@@ -68,6 +75,17 @@ impl RaftHost {
         self.catalog().node_of_volume(&volume).ok_or_else(|| "replaced by another volume".to_owned())
     }
 
+    /// Why nobody may be replaced now, if so: a member that does not vote everywhere yet stands for one that did. To give
+    /// up the vote of another one beside it could leave a group without a majority that has its points.
+    async fn unfinished(&self, info: &NodeInfo) -> Option<String> {
+        let catalog = self.catalog();
+        let asked = catalog.nodes.keys().map(|id| self.peer_status(*id, ALIVE_MAX));
+        let told: Vec<GroupStatus> = join_all(asked).await.into_iter().flatten().flatten().collect();
+        let staying = catalog.nodes.iter().filter(|(_, known)| known.peer_addr != info.peer_addr);
+        let staying: Vec<NodeId> = staying.map(|(id, _)| *id).collect();
+        self.groups().iter().find_map(|group| not_settled(group.id(), &told, &staying))
+    }
+
     /// The member whose place the volume asks for, if that member answers there.
     async fn alive_at(&self, info: &NodeInfo) -> Option<NodeId> {
         let catalog = self.catalog();
@@ -75,5 +93,38 @@ impl RaftHost {
         let (id, _) = others.find(|(_, known)| known.peer_addr == info.peer_addr)?;
         let answer = timeout(ALIVE_MAX, self.peer_node_state(*id, ALIVE_MAX)).await;
         matches!(answer, Ok(Ok(_))).then_some(*id)
+    }
+}
+
+/// Why a group is not ready to lose a voter: it has no leader, or somebody who stays does not vote in it yet.
+fn not_settled(group: GroupId, told: &[GroupStatus], staying: &[NodeId]) -> Option<String> {
+    let leaders = told.iter().filter(|status| status.group == group && status.role == Role::Leader);
+    let Some(leader) = leaders.max_by_key(|status| status.term) else {
+        return Some(format!("group {group} has no leader"));
+    };
+    let missing = staying.iter().find(|id| !leader.voters.contains(id))?;
+    Some(format!("node {missing} is still taking its place in group {group}; one after the other"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_member_is_replaced_when_the_first_one_votes_everywhere() {
+        let leader = |term: u64, voters: &[u64]| GroupStatus {
+            group: GroupId(1),
+            role: Role::Leader,
+            term,
+            voters: voters.iter().copied().map(NodeId).collect(),
+            ..GroupStatus::default()
+        };
+        let settled = |told: &[GroupStatus]| not_settled(GroupId(1), told, &[NodeId(1), NodeId(4)]);
+        assert_eq!(settled(&[]), Some("group 1 has no leader".to_owned()));
+        let waiting = "node 4 is still taking its place in group 1; one after the other".to_owned();
+        assert_eq!(settled(&[leader(3, &[1, 2, 3])]), Some(waiting.clone()));
+        assert_eq!(settled(&[leader(3, &[1, 2, 4])]), None);
+        // One that was replaced and does not know it yet.
+        assert_eq!(settled(&[leader(3, &[1, 2, 4]), leader(4, &[1, 2, 3])]), Some(waiting));
     }
 }
