@@ -1,6 +1,10 @@
 //! The system's clock: the one place of the product that reads wall time. Everybody else takes a [`model::Clock`],
 //! so that tests and simulations can bring their own.
 
+mod agreed;
+
+pub(crate) use agreed::{ClusterClock, agree};
+
 use model::Clock;
 use std::time::{SystemTime, UNIX_EPOCH};
 

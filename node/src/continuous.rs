@@ -107,9 +107,10 @@ impl Runner {
             tracing::debug!(%error, "continuous queries wait for the catalog");
             return;
         }
+        // A window that was run by a clock far ahead would lack its points, and what comes after it would wait for ever.
+        let Some(now_ns) = self.node.clock.agreed_ns() else { return };
         let catalog = self.node.host.catalog();
         self.learn(&catalog);
-        let now_ns = self.node.clock.now_ns();
         let mut queries: Vec<&Arc<ContinuousQuery>> = catalog.continuous_queries.iter().collect();
         let begin = queries.partition_point(|query| query.id <= self.last_started);
         queries.rotate_left(begin);

@@ -1,6 +1,7 @@
 //! What the HTTP surface asks of this node. Delegates, decides nothing: `write.rs` stores, `query.rs` reads,
 //! `catalog.rs` changes the catalog, `admin.rs` tells about the cluster.
 
+use crate::clock::ClusterClock;
 use crate::metrics::NodeMetrics;
 use crate::passwords::Passwords;
 use crate::running::Running;
@@ -64,7 +65,7 @@ pub struct About {
 #[derive(Debug)]
 pub struct NodeCoordinator {
     pub(crate) host: Arc<RaftHost>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<ClusterClock>,
     pub(crate) limits: RequestLimits,
     pub(crate) metrics: NodeMetrics,
     pub(crate) turns: QueryTurns,
@@ -82,10 +83,11 @@ impl NodeCoordinator {
     /// A coordinator over running groups.
     pub fn new(host: Arc<RaftHost>, clock: Arc<dyn Clock>, limits: RequestLimits, about: About) -> Self {
         let running = Arc::new(Running::new(host.node()));
+        host.set_clock(Arc::clone(&clock));
         host.set_running_queries(Arc::clone(&running) as Arc<dyn RunningQueries>);
         Self {
             host,
-            clock,
+            clock: Arc::new(ClusterClock::new(clock)),
             limits,
             running,
             about,

@@ -111,13 +111,13 @@ pub(crate) async fn forget_subscriptions(node: Arc<NodeCoordinator>) {
     }
 }
 
-/// Drops expired shard groups, looking every `interval`. Only a group's leader proposes, by its own clock; apply does what
-/// the entry says.
+/// Drops expired shard groups, looking every `interval`. Only a group's leader proposes, by the time that a majority of the
+/// nodes agrees on: a clock that jumped ahead must not drop what is young. Apply does what the entry says.
 pub(crate) async fn enforce_retention(node: Arc<NodeCoordinator>, interval: Duration) {
     loop {
         sleep(interval).await;
+        let Some(now_ns) = node.clock.agreed_ns() else { continue };
         let catalog = node.host.catalog();
-        let now_ns = node.clock.now_ns();
         let policies = catalog.databases.iter().flat_map(|d| d.policies.iter());
         for policy in policies.filter(|p| p.duration_ns > 0) {
             let before_ns = now_ns.saturating_sub(policy.duration_ns);

@@ -189,6 +189,14 @@ impl NodeCoordinator {
             ),
             self.query_memory.used_bytes(),
         );
+        page.single(
+            (
+                "steadfast_clock_offset_seconds",
+                "gauge",
+                "How far this node's clock is ahead of the middle one of the cluster's.",
+            ),
+            self.clock.ahead_ns() as f64 / 1e9,
+        );
         self.render_groups(&mut page);
         self.render_disk(&mut page);
         page.finish()

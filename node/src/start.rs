@@ -4,7 +4,7 @@
 //! other way round: no new requests, leadership handed over, groups, logs.
 
 use crate::bootstrap::{self, Membership};
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::config::Config;
 use crate::continuous::run_continuous_queries;
 use crate::coordinator::{About, NodeCoordinator, RequestLimits};
@@ -219,6 +219,7 @@ fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identi
     let mut tasks = vec![
         parts.raft.spawn(maintenance::found_groups(Arc::clone(node), identity.clone())),
         tokio::spawn(maintenance::publish(Arc::clone(node), identity, info)),
+        tokio::spawn(clock::agree(Arc::clone(node))),
         tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
         tokio::spawn(maintenance::forget_subscriptions(Arc::clone(node))),
         parts.raft.spawn(space::watch(Arc::clone(node), parts.config.node.data_dir.clone(), thresholds)),

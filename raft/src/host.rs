@@ -19,7 +19,7 @@ use crate::type_config::PeerAddr;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::future::{join_all, try_join_all};
 use model::catalog::Catalog;
-use model::{GroupId, NodeId};
+use model::{Clock, GroupId, NodeId};
 use open::{OpenError, Opener};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -70,6 +70,8 @@ pub struct RaftHost {
     log_disk: Mutex<LogDisk>,
     /// What other nodes are told of the statements that run here.
     pub(crate) running_queries: OnceLock<Arc<dyn RunningQueries>>,
+    /// What other nodes are told of the time.
+    clock: OnceLock<Arc<dyn Clock>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -136,6 +138,7 @@ impl RaftHost {
             state: ArcSwap::default(),
             log_disk: Mutex::new(LogDisk::default()),
             running_queries: OnceLock::new(),
+            clock: OnceLock::new(),
             tasks: Mutex::new(Vec::new()),
         });
         let mut tasks = vec![
@@ -293,7 +296,14 @@ impl RaftHost {
 
     /// What other nodes are told of this one.
     pub fn node_state(&self) -> NodeState {
-        NodeState::clone(&self.state.load())
+        let clock_ns = self.clock.get().map(|clock| clock.now_ns());
+        NodeState { clock_ns, ..NodeState::clone(&self.state.load()) }
+    }
+
+    /// From now on the others are told what time this clock shows. The first one given stays.
+    pub fn set_clock(&self, clock: Arc<dyn Clock>) {
+        // A second one would be the same.
+        let _first = self.clock.set(clock);
     }
 
     /// Whether this node leads a group.

@@ -1,4 +1,4 @@
-//! What a node tells the others of itself, beside its groups: whether it has room for new data.
+//! What a node tells the others of itself, beside its groups: whether it has room for new data, and what time it is.
 
 use proto::peer as wire;
 
@@ -13,6 +13,8 @@ pub struct NodeState {
     pub disk_level: String,
     /// Why the node takes no new data because of its own disk; `None` while it does.
     pub refusal: Option<String>,
+    /// Its wall clock when it told, ns since the epoch; `None` if it did not.
+    pub clock_ns: Option<i64>,
 }
 
 impl NodeState {
@@ -23,6 +25,7 @@ impl NodeState {
             disk_free: self.disk_free,
             disk_total: self.disk_total,
             disk_level: self.disk_level,
+            clock_ns: self.clock_ns,
         }
     }
 
@@ -32,6 +35,7 @@ impl NodeState {
             disk_total: reply.disk_total,
             disk_level: reply.disk_level,
             refusal: Some(reply.refusal).filter(|reason| !reason.is_empty()),
+            clock_ns: reply.clock_ns,
         }
     }
 }

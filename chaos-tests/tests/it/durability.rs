@@ -1,92 +1,25 @@
 //! A 204 means: on the disks of a majority. Disks that hang, and a power loss of all nodes at once.
-//!
-//! A small library between the nodes and the disk (`testdata/fsync_shim.c`, built here with the C compiler that the
-//! storage engine needs anyway) lets the syncs of the Raft log hang, and lists what was synced.
 
+use crate::machines::Machines;
 use crate::support::{number_from_environment, turn, wait_until};
 use chaos_tests::history::DATABASE;
 use chaos_tests::report::{Failures, say};
 use chaos_tests::workload::create_database;
 use chaos_tests::workload::paced::PacedLoad;
-use chaos_tests::{Client, Cluster, Settings, WorkDir};
+use chaos_tests::{Client, Cluster, Settings};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// The disks of a cluster's nodes: one directory a node that the library reads and writes.
-struct Disks {
-    directory: WorkDir,
-    library: PathBuf,
-}
-
-impl Disks {
-    fn new() -> Self {
-        let directory = WorkDir::new("disks");
-        let library = directory.path().join("fsync_shim.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/testdata/fsync_shim.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
-        let built = compiler.status().is_ok_and(|status| status.success());
-        assert!(built, "cannot build the library between the nodes and the disk: cc is needed");
-        for node in 0..3 {
-            fs::create_dir(directory.path().join(node.to_string())).unwrap();
-        }
-        Self { directory, library }
-    }
-
-    fn of(&self, node: usize) -> PathBuf {
-        self.directory.path().join(node.to_string())
-    }
-
-    /// Starts all nodes of `cluster` above these disks, and waits until they are ready.
-    fn launch_all(&self, cluster: &mut Cluster) {
-        for node in 0..cluster.size() {
-            let variable = |name: &str, value: &Path| (name.to_owned(), value.display().to_string());
-            let disk = self.of(node);
-            cluster.launch_with(
-                node,
-                &[variable("LD_PRELOAD", &self.library), variable("STEADFAST_TEST_DISK", &disk)],
-            );
-        }
-        cluster.start_all();
-    }
-
-    fn hang(&self, node: usize) {
-        File::create(self.of(node).join("hang")).unwrap();
-    }
-
-    fn release(&self, node: usize) {
-        fs::remove_file(self.of(node).join("hang")).unwrap();
-    }
-
-    /// Synced length of every log file of a node.
-    fn synced(&self, node: usize) -> BTreeMap<PathBuf, u64> {
-        let text = fs::read_to_string(self.of(node).join("synced")).unwrap_or_default();
-        let entry = |line: &str| {
-            let (length, path) = line.split_once(' ')?;
-            Some((PathBuf::from(path), length.parse().ok()?))
-        };
-        text.lines().filter_map(entry).collect()
-    }
-}
-
-/// Starts a cluster above fresh disks.
-fn cluster_on(disks: &Disks) -> Cluster {
-    let mut cluster = Cluster::stopped(&Settings::default());
-    disks.launch_all(&mut cluster);
-    cluster
-}
 
 #[test]
 fn a_write_is_acknowledged_only_when_a_majority_has_synced_it() {
     let _turn = turn("durability: disks of one and of two nodes hang");
-    let disks = Disks::new();
-    let cluster = cluster_on(&disks);
+    let machines = Machines::new();
+    let cluster = machines.start(&Settings::default());
     create_database(&mut cluster.client(0), DATABASE);
     assert!(
-        (0..3).all(|node| !disks.synced(node).is_empty()),
+        (0..3).all(|node| !machines.synced(node).is_empty()),
         "the library sees no syncs: it proves nothing"
     );
     let write = |cluster: &Cluster, node: usize, lines: String| {
@@ -100,21 +33,21 @@ fn a_write_is_acknowledged_only_when_a_majority_has_synced_it() {
     };
     assert_eq!(write(&cluster, 0, lines(1)).0.map(|a| a.0), Ok(204));
 
-    disks.hang(2);
+    machines.hang(2);
     for second in 2..6 {
         let (answer, took) = write(&cluster, second as usize % 2, lines(second));
         assert_eq!(answer.as_ref().map(|a| a.0), Ok(204), "one hanging disk of three: {answer:?}");
         say(&format!("  one disk hangs: 204 after {:.2} s", took.as_secs_f64()));
     }
-    disks.hang(1);
+    machines.hang(1);
     let (answer, took) = write(&cluster, 0, lines(100));
     say(&format!("  two disks hang: {answer:?} after {:.2} s", took.as_secs_f64()));
     let (status, text) = answer.expect("an answer");
     assert_eq!((status, text.as_str()), (500, "{\"error\":\"timeout\"}\n"), "no majority has synced it");
     assert!(took < Duration::from_secs(14), "answered after {took:?}, the write timeout is 10 s");
 
-    disks.release(1);
-    disks.release(2);
+    machines.release(1);
+    machines.release(2);
     wait_until("writes after the disks came back", 30, || {
         write(&cluster, 1, lines(101)).0.is_ok_and(|(status, _)| status == 204)
     });
@@ -127,8 +60,8 @@ fn a_write_is_acknowledged_only_when_a_majority_has_synced_it() {
 #[test]
 fn nothing_acknowledged_is_lost_when_all_nodes_lose_power() {
     let _turn = turn("durability: power loss of all nodes, nothing that was not synced survives");
-    let disks = Disks::new();
-    let mut cluster = cluster_on(&disks);
+    let machines = Machines::new();
+    let mut cluster = machines.start(&Settings::default());
     create_database(&mut cluster.client(0), DATABASE);
     let load = PacedLoad::start(&cluster.addresses(), 50);
     std::thread::sleep(Duration::from_secs(number_from_environment("STEADFAST_POWER_SECONDS", 5)));
@@ -141,9 +74,9 @@ fn nothing_acknowledged_is_lost_when_all_nodes_lose_power() {
     }
     let mut cut = 0;
     for node in 0..3 {
-        cut += lose_power(&cluster.data_directory(node), &disks.synced(node));
+        cut += lose_power(&cluster.data_directory(node), &machines.synced(node));
     }
-    disks.launch_all(&mut cluster);
+    machines.launch_all(&mut cluster);
     let history = load.finish();
     say(&format!("  {cut} bytes were written but not synced; {}", history.summary()));
     let mut failures = Failures::default();

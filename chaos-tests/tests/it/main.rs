@@ -14,6 +14,8 @@ mod catch_up;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod clock_jumps;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod continuous_queries;
@@ -27,6 +29,8 @@ mod dashboards;
 mod deletes;
 #[cfg(test)]
 mod dev;
+#[cfg(test)]
+mod disk_errors;
 #[cfg(test)]
 mod disk_full;
 #[cfg(test)]
@@ -47,6 +51,8 @@ mod leader_kills;
 mod limits;
 #[cfg(test)]
 mod lost_volume;
+#[cfg(test)]
+mod machines;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
