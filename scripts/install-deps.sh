@@ -4,8 +4,9 @@
 #   scripts/install-deps.sh [--for build|demo|test|bench]
 #
 # build: a C++ compiler, make and libclang for RocksDB's bindings. demo: curl and python3 as well. test: also influxdb, the
-# judge of the answers, prometheus, and Python, Node.js and Go for the client libraries that the tests get from their
-# registries. bench: also victoria-metrics. Works on a fresh Debian 12; elsewhere, install what it names and run it again.
+# judge of the answers, prometheus, iproute2 to cut links, and Python, Node.js and Go for the client libraries that the
+# tests get from their registries. bench: also victoria-metrics. Works on a fresh Debian 12; elsewhere, install what it
+# names and run it again.
 set -euo pipefail
 
 purpose=build
@@ -46,6 +47,7 @@ if [ "$purpose" = test ]; then
   has npm || lacking+=(npm)
   has go || lacking+=(golang-go)
   has prometheus || lacking+=(prometheus)
+  has ip || lacking+=(iproute2)
 fi
 if [ "$purpose" = bench ]; then
   has victoria-metrics || lacking+=(victoria-metrics)

@@ -7,11 +7,13 @@ pub use admin::Leaders;
 
 use crate::binary::steadfast;
 use crate::client::{Client, Response};
+use crate::network::Network;
 use crate::process::{Process, Signal};
 use crate::report::say;
 use crate::work_dir::WorkDir;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Longest time a fresh or restarted cluster may take to serve.
@@ -26,11 +28,13 @@ pub struct Settings {
     pub config: Vec<(&'static str, String)>,
     /// Environment variables of all nodes.
     pub environment: Vec<(String, String)>,
+    /// The network that the nodes live in; without one they share that of the test, on 127.0.0.1.
+    pub network: Option<Arc<Network>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { nodes: 3, config: Vec::new(), environment: Vec::new() }
+        Self { nodes: 3, config: Vec::new(), environment: Vec::new(), network: None }
     }
 }
 
@@ -40,6 +44,8 @@ pub struct Cluster {
     // Declared before the directory: the processes must be gone before their files are.
     nodes: Vec<Node>,
     environment: Vec<(String, String)>,
+    // The namespaces go when nobody lives in them any more.
+    network: Option<Arc<Network>>,
     directory: WorkDir,
 }
 
@@ -64,8 +70,10 @@ impl Cluster {
     /// A cluster that was configured but not started.
     pub fn stopped(settings: &Settings) -> Self {
         let directory = WorkDir::new("cluster");
-        let addresses: Vec<config::Addresses> =
-            (0..settings.nodes).map(|_| config::Addresses::free()).collect();
+        let addresses: Vec<config::Addresses> = match &settings.network {
+            Some(network) => (0..settings.nodes).map(|node| network.addresses(node).into()).collect(),
+            None => (0..settings.nodes).map(|_| config::Addresses::free()).collect(),
+        };
         let node = |(index, own): (usize, &config::Addresses)| {
             let path = directory.path().join(format!("node-{index}.toml"));
             let data = directory.path().join(format!("node-{index}"));
@@ -76,7 +84,8 @@ impl Cluster {
             Node { http, admin, peer, config: path, process: None }
         };
         let nodes = addresses.iter().enumerate().map(node).collect();
-        Self { nodes, environment: settings.environment.clone(), directory }
+        let (environment, network) = (settings.environment.clone(), settings.network.clone());
+        Self { nodes, environment, network, directory }
     }
 
     /// Number of nodes, running or not.
@@ -157,7 +166,15 @@ impl Cluster {
     /// Starts a node with other environment variables than the cluster's.
     pub fn launch_with(&mut self, node: usize, environment: &[(String, String)]) {
         assert!(self.nodes[node].process.is_none(), "node {node} is running");
-        let mut command = Command::new(steadfast());
+        let mut command = match &self.network {
+            // It becomes the node, so that signals reach that.
+            Some(network) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &network.namespace(node)]).arg(steadfast());
+                command
+            }
+            None => Command::new(steadfast()),
+        };
         command.arg("serve").arg("--config").arg(&self.nodes[node].config);
         // The variables of the tests are no options of a node.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STEADFAST_")) {

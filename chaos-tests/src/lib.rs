@@ -1,6 +1,7 @@
 //! Real processes under faults: a cluster, its users, and what the users were told.
 //!
-//! - [`cluster`] starts `steadfast serve` processes and kills, stops and restarts them; [`oracle`] starts a real influxd.
+//! - [`cluster`] starts `steadfast serve` processes and kills, stops and restarts them, in a [`network`] of its
+//!   own if links are to be cut; [`oracle`] starts a real influxd.
 //! - [`client`] is a small HTTP client that can also misbehave: slow bodies, aborts, garbage.
 //! - [`workload`] makes the traffic: Heapster's recorded requests, a generated Kubernetes cluster, a paced load.
 //! - [`history`] keeps what was acknowledged and checks that it can still be read; [`compare`] holds two answers side by
@@ -16,6 +17,7 @@ pub mod cluster;
 pub mod compare;
 pub mod fuzz;
 pub mod history;
+pub mod network;
 pub mod oracle;
 pub mod ports;
 pub mod process;

@@ -10,6 +10,7 @@ pub(crate) mod compaction;
 mod condition;
 mod core;
 pub(crate) mod members;
+mod relay;
 pub(crate) mod rewrite;
 pub(crate) mod standing;
 mod status;
@@ -65,6 +66,8 @@ pub struct Group {
     receiving: Arc<Semaphore>,
     /// When a leader was last heard.
     heard: Mutex<Option<Instant>>,
+    /// The leader that did not answer this node, and when it was last tried.
+    unreached: Mutex<Option<(NodeId, Instant)>>,
     /// When this handle was made: nothing is known of the time before.
     born: Instant,
     /// When the first of the latest read index rounds began, if they failed.
@@ -89,6 +92,7 @@ impl Group {
             stop: watch::Sender::new(false),
             receiving: Arc::new(Semaphore::new(1)),
             heard: Mutex::new(None),
+            unreached: Mutex::new(None),
             born: Instant::now(),
             unconfirmed: Mutex::new(None),
             counters: Counters::default(),

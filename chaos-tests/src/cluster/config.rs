@@ -20,6 +20,12 @@ impl Addresses {
     }
 }
 
+impl From<[String; 3]> for Addresses {
+    fn from([http, admin, peer]: [String; 3]) -> Self {
+        Self { http, admin, peer }
+    }
+}
+
 /// The TOML file of the node with the addresses `own` among `all`; `extra` are `section.key` and a TOML value.
 pub(super) fn render(own: &Addresses, all: &[Addresses], data: &Path, extra: &[(&str, String)]) -> String {
     let quoted = |text: &str| format!("{text:?}");

@@ -54,6 +54,8 @@ mod lost_volume;
 #[cfg(test)]
 mod machines;
 #[cfg(test)]
+mod partitions;
+#[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod recorded_writes;

@@ -10,6 +10,7 @@ use model::NodeId;
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
+use proto::peer::ProposeReply;
 use proto::peer::propose_reply::Outcome;
 use rand::Rng;
 use std::time::Duration;
@@ -86,10 +87,11 @@ impl Group {
         self.counters.submitted();
         loop {
             let target = hint.take().or_else(|| self.guess(&mut turn));
-            let attempt = match target {
-                Some(node) if node == self.node() => self.propose_here(command.clone(), deadline).await,
-                Some(node) => self.propose_at(node, command.clone(), deadline).await,
-                None => Attempt::NotDone { leader: None },
+            let attempt = match (target, self.detour(target, &mut turn)) {
+                (Some(node), _) if node == self.node() => self.propose_here(command.clone(), deadline).await,
+                (_, Some(relay)) => self.propose_through(relay, target, command.clone(), deadline).await,
+                (Some(node), None) => self.propose_at(node, command.clone(), deadline).await,
+                (None, None) => Attempt::NotDone { leader: None },
             };
             match attempt {
                 Attempt::Done(reply) => return Ok(reply),
@@ -182,7 +184,7 @@ impl Group {
     /// Hands a command to another node. A leader that is slow (its disk, or a queue before it) is waited for as long as it
     /// leads: a second attempt would come behind the first in the same queue. The wait ends when this node hears of
     /// another leader, or when the transport finds the peer dead.
-    async fn propose_at(&self, node: NodeId, command: Bytes, deadline: Instant) -> Attempt<Reply> {
+    pub(super) async fn propose_at(&self, node: NodeId, command: Bytes, deadline: Instant) -> Attempt<Reply> {
         let Some(address) = self.address(node) else { return Attempt::NotDone { leader: None } };
         // Somebody else's word about the leader is worth one attempt of limited length.
         let timeout = match self.leader() {
@@ -192,20 +194,12 @@ impl Group {
         self.counters.forwarded();
         let peer = self.peer(node, &address);
         let answer = tokio::select! {
-            answer = peer.propose(command, timeout) => answer,
+            answer = peer.propose(command, false, timeout) => answer,
             () = self.succeeded(node) => return Attempt::Undecided,
         };
+        self.reached(node, answer.is_ok());
         match answer {
-            Ok(reply) => match reply.outcome {
-                Some(Outcome::Reply(reply)) => Attempt::Done(Reply(reply)),
-                Some(Outcome::NotLeader(not)) => Attempt::NotDone { leader: not.leader.map(NodeId) },
-                Some(Outcome::Undecided(_)) | None => Attempt::Undecided,
-                Some(Outcome::Refused(reason)) => Attempt::Refused(reason),
-                Some(Outcome::Invalid(reason)) => {
-                    tracing::warn!(group = %self.id, peer = %node, reason, "peer does not know the command");
-                    Attempt::NotDone { leader: None }
-                }
-            },
+            Ok(reply) => self.understood(node, reply),
             Err(error) => {
                 tracing::debug!(group = %self.id, %error, "leader not reached");
                 Attempt::Undecided
@@ -213,8 +207,22 @@ impl Group {
         }
     }
 
+    /// What the answer of another node means.
+    pub(super) fn understood(&self, node: NodeId, reply: ProposeReply) -> Attempt<Reply> {
+        match reply.outcome {
+            Some(Outcome::Reply(reply)) => Attempt::Done(Reply(reply)),
+            Some(Outcome::NotLeader(not)) => Attempt::NotDone { leader: not.leader.map(NodeId) },
+            Some(Outcome::Undecided(_)) | None => Attempt::Undecided,
+            Some(Outcome::Refused(reason)) => Attempt::Refused(reason),
+            Some(Outcome::Invalid(reason)) => {
+                tracing::warn!(group = %self.id, peer = %node, reason, "peer does not know the command");
+                Attempt::NotDone { leader: None }
+            }
+        }
+    }
+
     /// Ready some time after this node heard of a leader that is neither `node` nor the one it knows now.
-    async fn succeeded(&self, node: NodeId) {
+    pub(super) async fn succeeded(&self, node: NodeId) {
         // Who has no Raft hears of nobody; the transport's deadline remains.
         let Some(raft) = self.raft() else { return std::future::pending().await };
         let mut server = raft.server_metrics();

@@ -61,14 +61,15 @@ impl Peer<'_> {
             .map_err(|error| PeerError::Unreachable { node: self.node, reason: error.to_string() })
     }
 
-    /// Hands a command to the peer, which proposes it if it leads the group.
+    /// Hands a command to the peer, which proposes it if it leads the group, or if it is to `relay` hands it to the leader.
     pub(crate) async fn propose(
         &self,
         command: Bytes,
+        relay: bool,
         timeout: Duration,
     ) -> Result<wire::ProposeReply, PeerError> {
         let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-        let request = wire::ProposeRequest { header: Some(self.header()), command, timeout_ms };
+        let request = wire::ProposeRequest { header: Some(self.header()), command, timeout_ms, relay };
         within(self.node, timeout, self.client(Lane::Propose)?.propose(request)).await
     }
 

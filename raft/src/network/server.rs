@@ -249,12 +249,14 @@ impl peer_server::Peer for PeerServer {
         let group = self.group(request.header.as_ref())?;
         let outcome = match crate::command::check(group.id(), &request.command) {
             Err(error) => Outcome::Invalid(error.to_string()),
-            Ok(()) => match group.propose_here(request.command, deadline(request.timeout_ms)).await {
-                Attempt::Done(reply) => Outcome::Reply(reply.0),
-                Attempt::NotDone { leader } => Outcome::NotLeader(not_leader(leader)),
-                Attempt::Refused(reason) => Outcome::Refused(reason),
-                Attempt::Undecided => Outcome::Undecided(Undecided {}),
-            },
+            Ok(()) => {
+                match group.propose_for(request.command, request.relay, deadline(request.timeout_ms)).await {
+                    Attempt::Done(reply) => Outcome::Reply(reply.0),
+                    Attempt::NotDone { leader } => Outcome::NotLeader(not_leader(leader)),
+                    Attempt::Refused(reason) => Outcome::Refused(reason),
+                    Attempt::Undecided => Outcome::Undecided(Undecided {}),
+                }
+            }
         };
         Ok(Response::new(wire::ProposeReply { outcome: Some(outcome) }))
     }
