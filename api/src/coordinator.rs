@@ -133,8 +133,59 @@ pub struct ExecuteRequest {
     pub read_only: bool,
     /// Rows each chunk of a chunked answer holds; `None` when the answer is not chunked.
     pub chunk_rows: Option<usize>,
+    /// How fresh the answer must be.
+    pub reading: Reading,
     /// When the request began: its statements share one query timeout.
     pub begun: Instant,
+}
+
+/// How fresh an answer must be, as the request says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// `consistency`. `None`: strong, and stale where a group has no quorum and the operator allows that.
+    pub consistency: Option<Consistency>,
+    /// `max_staleness`: what is older is no answer. It bounds stale reads, whatever made them so.
+    pub max_staleness: Option<Duration>,
+}
+
+/// What a read must see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// Everything that was acknowledged before; without a quorum there is no answer.
+    Strong,
+    /// As strong: a node that was restarted has forgotten the leases it gave, so none is trusted.
+    Lease,
+    /// What the replica has, without asking others.
+    Stale,
+}
+
+/// How old an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Staleness {
+    /// Everything acknowledged so long ago is in it.
+    pub age: Duration,
+    /// It may be older still: the replica was opened so long ago and has not been known to be current since.
+    pub at_least: bool,
+    /// Why it is not current.
+    pub cause: StaleCause,
+}
+
+/// Why an answer is not current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaleCause {
+    /// The client asked for a stale one.
+    AskedFor,
+    /// A group had no quorum.
+    NoQuorum,
+}
+
+impl Staleness {
+    /// The worse of two.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let cause = if self.cause == StaleCause::AskedFor { other.cause } else { self.cause };
+        Self { age: self.age.max(other.age), at_least: self.at_least || other.at_least, cause }
+    }
 }
 
 /// A statement's answer and how fresh it is.
@@ -142,8 +193,8 @@ pub struct ExecuteRequest {
 pub struct StatementResponse {
     /// Series and messages.
     pub result: StatementResult,
-    /// Set when some group had no quorum and answered from what it had: how long ago it was last known to be current.
-    pub stale: Option<Duration>,
+    /// Set when some group answered from what it had, without making sure that this is all.
+    pub stale: Option<Staleness>,
     /// Groups that could not answer at all and are missing from the result.
     pub missing_groups: Vec<u32>,
     /// To be kept until the result is encoded.

@@ -12,6 +12,10 @@ use axum::http::{HeaderMap, HeaderValue};
 pub(crate) const INFLUXDB_ERROR: HeaderName = HeaderName::from_static("x-influxdb-error");
 /// Milliseconds since some group's data was last known to be current.
 pub(crate) const STALE_MS: HeaderName = HeaderName::from_static("x-steadfast-stale-ms");
+/// How fresh an answer must be, where the URL does not say.
+pub(crate) const CONSISTENCY: HeaderName = HeaderName::from_static("x-steadfast-consistency");
+/// How old an answer may be, where the URL does not say.
+pub(crate) const MAX_STALENESS: HeaderName = HeaderName::from_static("x-steadfast-max-staleness");
 /// Groups missing from the answer.
 pub(crate) const PARTIAL: HeaderName = HeaderName::from_static("x-steadfast-partial");
 const INFLUXDB_VERSION_NAME: HeaderName = HeaderName::from_static("x-influxdb-version");

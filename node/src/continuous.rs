@@ -5,7 +5,7 @@
 //! fails is due again at the next tick; it holds one of a few places and no other query's turn.
 
 use crate::coordinator::NodeCoordinator;
-use api::coordinator::{ExecuteError, ExecuteRequest};
+use api::coordinator::{ExecuteError, ExecuteRequest, Reading};
 use model::GroupId;
 use model::catalog::{Catalog, CatalogCommand, ContinuousQuery};
 use query::continuous::{Due, Schedule, create_command};
@@ -169,6 +169,7 @@ impl Run {
             policy: String::new(),
             read_only: false,
             chunk_rows: None,
+            reading: Reading::default(),
             begun: Instant::now(),
         };
         node.execute_statement(request).await.map_err(|error| format!("{}: {error}", self.name))?;

@@ -5,7 +5,9 @@
 
 use crate::coordinator::NodeCoordinator;
 use crate::query::{Work, execute_error};
-use api::coordinator::{ExecuteError, ExecuteRequest, StatementResponse, WriteError, WriteRequest};
+use api::coordinator::{
+    Consistency, ExecuteError, ExecuteRequest, Reading, StatementResponse, WriteError, WriteRequest,
+};
 use query::influxql::ast::{SelectStatement, Statement};
 use query::into::{IntoPoints, written};
 use query::names::{NameContext, fill_in_names};
@@ -25,13 +27,11 @@ impl NodeCoordinator {
             return Err(ExecuteError::Internal("SELECT without a target".to_owned()));
         };
         let messages = request.read_only.then(|| deprecated(&select)).into_iter().collect();
-        let request = ExecuteRequest { statement: Statement::Select(Box::new(select)), ..request.clone() };
+        // What is missing from the rows would be missing from the target for ever.
+        let reading = Reading { consistency: Some(Consistency::Strong), max_staleness: None };
+        let statement = Statement::Select(Box::new(select));
+        let request = ExecuteRequest { statement, reading, ..request.clone() };
         let response = self.read(&request, work.clone()).await?;
-        if response.stale.is_some() {
-            // What is missing from the rows would be missing from the target for ever.
-            let text = "a group has no quorum, and points are not made of stale ones; try again later";
-            return Err(ExecuteError::Unavailable(text.to_owned()));
-        }
         let mut points = IntoPoints::new(response.result.series, &target.name);
         let mut count = 0;
         loop {

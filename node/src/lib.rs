@@ -25,6 +25,7 @@ mod continuous;
 pub mod coordinator;
 mod delete;
 pub mod dev;
+mod freshness;
 pub mod http_client;
 mod identity;
 mod into;

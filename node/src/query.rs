@@ -9,7 +9,7 @@ use model::scan::GroupReader;
 use query::influxql::ast::{Explain, SelectStatement, Statement};
 use query::result::{Series, StatementResult};
 use query::{Budget, PlanContext, QueryError, ShowContext, Timing};
-use raft::{BarrierError, Group};
+use raft::Group;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -84,7 +84,7 @@ impl NodeCoordinator {
         let deadline = work.deadline;
         let turn = self.turns.take(deadline).await?;
         self.refuse_unfit()?;
-        let stale = self.read_barriers(deadline).await?;
+        let stale = self.freshen(request.reading, deadline).await?;
         // A replica that was closed meanwhile would be missing from the answer.
         let replicas = self.replicas(&work.budget)?;
         let mut cancel = CancelOnDrop(Some(Arc::clone(&work.budget)));
@@ -144,29 +144,6 @@ impl NodeCoordinator {
             None => Err(unfit(&group, &group.unfit().unwrap_or_default())),
         };
         data.map(replica).collect()
-    }
-
-    /// Waits until the local replica of every group has all that was acknowledged before now. Answers how old a group's
-    /// data may be that has no quorum and is read all the same.
-    async fn read_barriers(&self, deadline: Instant) -> Result<Option<Duration>, ExecuteError> {
-        let barrier_deadline = deadline.min(Instant::now() + self.limits.barrier_timeout);
-        let mut stale: Option<Duration> = None;
-        for (group, outcome) in self.host.read_barriers(barrier_deadline).await {
-            match outcome {
-                Ok(()) => {}
-                Err(BarrierError::Stopped { .. }) => {
-                    return Err(ExecuteError::Unavailable("this node is stopping".to_owned()));
-                }
-                Err(error) if !self.limits.stale_reads => {
-                    return Err(ExecuteError::Unavailable(format!("group {}: {error}", group.id())));
-                }
-                Err(error) => {
-                    tracing::warn!(group = %group.id(), %error, "reading without a quorum");
-                    stale = stale.max(Some(group.status().quorum_age()));
-                }
-            }
-        }
-        Ok(stale)
     }
 }
 

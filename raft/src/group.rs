@@ -9,6 +9,7 @@ mod barrier;
 pub(crate) mod compaction;
 mod condition;
 mod core;
+mod freshness;
 pub(crate) mod members;
 mod relay;
 pub(crate) mod rewrite;
@@ -19,6 +20,7 @@ mod submit;
 pub(crate) use self::core::Core;
 pub use admin::ReplicaChecksum;
 pub use condition::Condition;
+pub use freshness::Staleness;
 pub use status::{GroupStatus, PeerStatus, Role};
 pub(crate) use submit::Attempt;
 
@@ -68,6 +70,8 @@ pub struct Group {
     heard: Mutex<Option<Instant>>,
     /// The leader that did not answer this node, and when it was last tried.
     unreached: Mutex<Option<(NodeId, Instant)>>,
+    /// When the replica was known to be current.
+    current: Mutex<freshness::Current>,
     /// When this handle was made: nothing is known of the time before.
     born: Instant,
     /// When the first of the latest read index rounds began, if they failed.
@@ -93,6 +97,7 @@ impl Group {
             receiving: Arc::new(Semaphore::new(1)),
             heard: Mutex::new(None),
             unreached: Mutex::new(None),
+            current: Mutex::default(),
             born: Instant::now(),
             unconfirmed: Mutex::new(None),
             counters: Counters::default(),
@@ -197,11 +202,6 @@ impl Group {
 
     pub(crate) fn vote(&self) -> Option<Vote> {
         Some(self.server()?.vote)
-    }
-
-    /// Notes that a leader's append or heartbeat was accepted.
-    pub(crate) fn heard_from_leader(&self) {
-        *self.heard.lock() = Some(Instant::now());
     }
 
     /// Leave to receive a snapshot; one at a time.

@@ -30,7 +30,7 @@ mod type_config;
 
 pub use config::Tuning;
 pub use error::{AdminError, BarrierError, PeerError, StartError, SubmitError};
-pub use group::{Condition, Group, GroupStatus, PeerStatus, ReplicaChecksum, Role};
+pub use group::{Condition, Group, GroupStatus, PeerStatus, ReplicaChecksum, Role, Staleness};
 pub use host::{HostConfig, RaftHost};
 pub use metrics::GroupCounters;
 pub use network::server::PeerServer;

@@ -13,7 +13,7 @@ mod samples;
 mod select;
 mod wire;
 
-use super::query::{Executor, Freshness};
+use super::query::{Executor, Freshness, reading};
 use super::write::{self, Target, no_content};
 use crate::auth::Caller;
 use crate::body::{self, BodyLimits, ReservedBody};
@@ -104,6 +104,7 @@ pub(crate) async fn read(
         policy: url.get("rp").to_owned(),
         read_only: true,
         chunk_rows: None,
+        reading: reading(&parts.headers, url)?,
         begun: Instant::now(),
     };
     if !api.coordinator.database_exists(&executor.database).await {

@@ -2,10 +2,12 @@
 
 mod chunked;
 mod freshness;
+mod reading;
 mod statement;
 mod whole;
 
 pub(super) use freshness::Freshness;
+pub(super) use reading::reading;
 pub(super) use statement::Executor;
 
 use crate::auth::Caller;
@@ -54,6 +56,7 @@ pub(crate) async fn answer(
     let bound = bind::parse(params.get("params")).map_err(Failure::bad_request)?;
     let statements = parse_query_with(text, &bound)
         .map_err(|error| Failure::bad_request(format!("error parsing query: {error}")))?;
+    let reading = reading(&parts.headers, &params)?;
     caller.may_run(&api, &statements, params.get("db")).await?;
     let chunk_rows = (params.get("chunked") == "true").then(|| chunk_rows(params.get("chunk_size")));
     let executor = Executor {
@@ -63,6 +66,7 @@ pub(crate) async fn answer(
         policy: params.get("rp").to_owned(),
         read_only: parts.method == Method::GET,
         chunk_rows,
+        reading,
         begun: Instant::now(),
     };
     if params.get("async") == "true" {

@@ -1,8 +1,8 @@
 //! A coordinator with prepared answers that remembers what it was asked, and a client of its routers.
 
 use api::coordinator::{
-    AdminError, Coordinator, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse,
-    VerifyError, WriteError, WriteRequest,
+    AdminError, Coordinator, Currency, ExecuteError, ExecuteRequest, Readiness, StaleCause, Staleness,
+    StatementResponse, VerifyError, WriteError, WriteRequest,
 };
 use api::{ApiConfig, HttpMetrics, admin_router, influx_router};
 use axum::Router;
@@ -98,7 +98,8 @@ impl Stub {
             "SELECT v FROM huge" => return Err(ExecuteError::LimitExceeded("too many buckets".to_owned())),
             "SELECT v FROM broken" => return Err(ExecuteError::Internal("disk failed".to_owned())),
             "SELECT v FROM old" => {
-                response.stale = Some(Duration::from_millis(1234));
+                let age = Duration::from_millis(1234);
+                response.stale = Some(Staleness { age, at_least: false, cause: StaleCause::NoQuorum });
                 response.missing_groups = vec![3, 5];
                 vec![]
             }

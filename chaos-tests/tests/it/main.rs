@@ -18,6 +18,8 @@ mod clock_jumps;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod consistency;
+#[cfg(test)]
 mod continuous_queries;
 #[cfg(test)]
 mod corruption;

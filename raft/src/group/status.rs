@@ -93,14 +93,6 @@ pub struct PeerStatus {
 }
 
 impl GroupStatus {
-    /// How old a read without a barrier may be: the time since this node knew that it was up to date.
-    pub fn quorum_age(&self) -> Duration {
-        let known = if self.role == Role::Leader { self.since_quorum_ack } else { self.since_leader };
-        // Who never heard a leader knows at least how long that is. A leader without a quorum may still be heard, but
-        // what it says is not the latest.
-        known.unwrap_or(self.since_start).max(self.unconfirmed_for.unwrap_or_default())
-    }
-
     pub(crate) fn into_wire(self) -> wire::GroupStatus {
         let millis = |d: Duration| d.as_millis() as u64;
         wire::GroupStatus {
@@ -264,10 +256,5 @@ mod tests {
             log_bytes: 77,
         };
         assert_eq!(GroupStatus::from_wire(status.clone().into_wire()), status);
-        assert_eq!(status.quorum_age(), Duration::from_millis(12));
-        let unconfirmed = GroupStatus { unconfirmed_for: Some(Duration::from_secs(9)), ..status.clone() };
-        assert_eq!(unconfirmed.quorum_age(), Duration::from_secs(9));
-        // A follower that never heard a leader knows nothing newer than its own start.
-        assert_eq!(GroupStatus { role: Role::Follower, ..status }.quorum_age(), Duration::from_secs(60));
     }
 }

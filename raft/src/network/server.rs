@@ -13,6 +13,7 @@ use futures::future::join_all;
 use futures::stream::{self, BoxStream};
 use model::{GroupId, NodeId};
 use openraft::raft::AppendEntriesResponse;
+use parking_lot::Mutex;
 use proto::peer as wire;
 use proto::peer::peer_server;
 use std::io;
@@ -171,11 +172,12 @@ impl peer_server::Peer for PeerServer {
         let request = request.into_inner();
         let group = self.group(request.header.as_ref())?;
         let append = convert::append_from_wire(request)?;
+        let (committed, arrived) = (append.leader_commit.map(|id| id.index), Instant::now());
         let prev = append.prev_log_id;
         let last = append.entries.last().map(|entry| entry.log_id).or(prev);
         let reply = raft(&group)?.append_entries(append).await.map_err(stopped)?;
         if !matches!(reply, AppendEntriesResponse::HigherVote(_)) {
-            group.heard_from_leader();
+            group.heard_from_leader(committed, arrived);
         }
         if prev.is_none() && matches!(reply, AppendEntriesResponse::Conflict) {
             return Err(Status::internal("a conflict before the first entry"));
@@ -191,16 +193,26 @@ impl peer_server::Peer for PeerServer {
         let first = requests.message().await?.ok_or_else(|| Status::invalid_argument("empty stream"))?;
         let header = first.header.clone();
         let group = self.group(header.as_ref())?;
+        // What the leader had committed at the first of the requests whose answers are not known yet.
+        let told = Arc::new(Mutex::new(None));
+        let tell = Arc::clone(&told);
         // Ends at the first message that is damaged or about something else; the leader opens another stream.
         let appends = stream::once(async { Ok(first) }).chain(requests).map(move |request| match request {
-            Ok(request) if request.header == header => convert::append_from_wire(request).ok(),
+            Ok(request) if request.header == header => {
+                let append = convert::append_from_wire(request).ok()?;
+                let committed = append.leader_commit.map(|id| id.index);
+                tell.lock().get_or_insert((committed, Instant::now()));
+                Some(append)
+            }
             _ => None,
         });
         let appends = appends.take_while(|append| futures::future::ready(append.is_some()));
         let answers = raft(&group)?.stream_append(appends.filter_map(futures::future::ready));
         let answers = answers.map(move |answer| {
-            if matches!(answer, Ok(Ok(_))) {
-                group.heard_from_leader();
+            if matches!(answer, Ok(Ok(_)))
+                && let Some((committed, arrived)) = told.lock().take()
+            {
+                group.heard_from_leader(committed, arrived);
             }
             answer.map(convert::appended_to_wire).map_err(stopped)
         });

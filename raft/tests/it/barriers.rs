@@ -70,3 +70,37 @@ fn reads_on_all_nodes_see_what_was_acknowledged_while_leaders_die() {
     }
     assert!(acknowledged.load(Ordering::Acquire) > 20);
 }
+
+#[test]
+fn barriers_that_wait_at_the_same_time_share_rounds() {
+    const READERS: usize = 64;
+    const READS: u64 = 20;
+    let cluster = Cluster::start(2, tuning());
+    let host = cluster.host(0);
+    cluster.client.block_on(host.read_barriers(in_seconds(20)));
+    let count = |host: &raft::RaftHost| {
+        let counters = host.groups().into_iter().map(|group| group.counters());
+        counters.fold((0, 0), |sum, group| (sum.0 + group.barriers, sum.1 + group.barrier_rounds))
+    };
+    let before = count(&host);
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let host = cluster.host(0);
+            cluster.client.spawn(async move {
+                for _ in 0..READS {
+                    for (group, outcome) in host.read_barriers(in_seconds(20)).await {
+                        outcome.unwrap_or_else(|error| panic!("{}: {error}", group.id()));
+                    }
+                }
+            })
+        })
+        .collect();
+    for reader in readers {
+        cluster.client.block_on(reader).unwrap();
+    }
+    let after = count(&host);
+    let (barriers, rounds) = (after.0 - before.0, after.1 - before.1);
+    // Three groups, the catalog's among them.
+    assert_eq!(barriers, READERS as u64 * READS * 3);
+    assert!(rounds * 8 < barriers, "{barriers} barriers took {rounds} rounds");
+}

@@ -1,6 +1,6 @@
 //! Runs the statements of a request, one after the other.
 
-use crate::coordinator::{Coordinator, ExecuteError, ExecuteRequest, StatementResponse};
+use crate::coordinator::{Coordinator, ExecuteError, ExecuteRequest, Reading, StatementResponse};
 use crate::error::{Failure, StatementFailure};
 use model::catalog::User;
 use query::influxql::ast::Statement;
@@ -24,6 +24,7 @@ pub(crate) struct Executor {
     pub(crate) policy: String,
     pub(crate) read_only: bool,
     pub(crate) chunk_rows: Option<usize>,
+    pub(crate) reading: Reading,
     /// When the request began.
     pub(crate) begun: Instant,
 }
@@ -66,6 +67,7 @@ impl Executor {
             policy: self.policy.clone(),
             read_only: self.read_only,
             chunk_rows: self.chunk_rows,
+            reading: self.reading,
             begun: self.begun,
         };
         if !writes {
