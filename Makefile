@@ -11,7 +11,7 @@ SHELL := /usr/bin/env bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 help: ## Print this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 30
 
 # The demo runs till Ctrl-C, or for DEMO_SECONDS seconds.
 demo: ## A three-node cluster on this machine, fed with recorded and simulated Heapster traffic.
