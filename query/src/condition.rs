@@ -60,7 +60,7 @@ fn split_expr(expr: &Expr, environment: &Environment) -> Result<(Option<Expr>, T
                 (None, rhs) => rhs,
                 (Some(lhs), Some(rhs)) => {
                     let joined = Expr::Binary(Box::new(BinaryExpr { op: binary.op, lhs, rhs }));
-                    Some(reduce(&joined, &Environment::default()))
+                    Some(reduce(&joined, &Environment::default().keeping_functions()))
                 }
             };
             Ok((residual, bounds))
@@ -72,11 +72,12 @@ fn split_expr(expr: &Expr, environment: &Environment) -> Result<(Option<Expr>, T
             if is_time(&binary.rhs) {
                 return Ok((None, time::bounds_of(mirrored(binary.op), &binary.lhs, environment)?));
             }
-            Ok((Some(reduce(expr, environment)), TimeBounds::default()))
+            Ok((Some(reduce(expr, &environment.clone().keeping_functions())), TimeBounds::default()))
         }
         Expr::Paren(inner) => {
             let (residual, bounds) = split_expr(inner, environment)?;
-            let residual = residual.map(|e| reduce(&Expr::Paren(Box::new(e)), &Environment::default()));
+            let kept = Environment::default().keeping_functions();
+            let residual = residual.map(|e| reduce(&Expr::Paren(Box::new(e)), &kept));
             Ok((residual, bounds))
         }
         Expr::Boolean(_) => Ok((Some(expr.clone()), TimeBounds::default())),

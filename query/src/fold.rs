@@ -5,6 +5,7 @@
 
 mod accumulate;
 pub(crate) mod columns;
+mod edge;
 mod filter;
 pub(crate) mod rows;
 pub(crate) mod series;
@@ -48,8 +49,8 @@ pub(crate) trait Accumulator<T>: Clone + Send + Debug + 'static {
     fn extend_run(&mut self, times: &[i64], values: &[T]) {
         self.extend(Self::of_run(times, values));
     }
-    /// The series has no more points in this window. `tags` as in [`FoldState::end_series`].
-    fn seal(&mut self, _tags: Option<&TagSet>) {}
+    /// The series has no more points in this window. `closing` as in [`FoldState::end_series`].
+    fn seal(&mut self, _closing: Option<Closing<'_>>) {}
     /// Adds another series.
     fn merge(&mut self, other: Self);
     /// The value, and the time of the point if the aggregate selects one.
@@ -63,6 +64,14 @@ pub(crate) struct Span<'a> {
     pub(crate) values: &'a Values,
     pub(crate) from: usize,
     pub(crate) to: usize,
+}
+
+/// The series that a state closes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing<'a> {
+    pub(crate) tags: &'a TagSet,
+    /// Duration of the policy's shard groups.
+    pub(crate) shard_ns: i64,
 }
 
 /// What a finished point's time is.
@@ -84,9 +93,8 @@ pub(crate) trait FoldState: Send + Debug {
     fn push_stats(&mut self, start: i64, stats: &ChunkStats);
     /// Whether nothing was folded.
     fn is_empty(&self) -> bool;
-    /// Closes the current series. With its `tags`, points of several series at one time are told apart by them instead of
-    /// by their values.
-    fn end_series(&mut self, tags: Option<&TagSet>);
+    /// Closes the current series. With `closing`, which of several points of one time counts is a matter of their series.
+    fn end_series(&mut self, closing: Option<Closing<'_>>);
     /// Bytes that the windows take.
     fn bytes(&self) -> usize;
     /// Adds the state of the same aggregate from elsewhere; both have closed their series.
@@ -263,9 +271,9 @@ impl<T: Scalar, A: Accumulator<T>> FoldState for WindowFold<T, A> {
         self.group.starts.is_empty()
     }
 
-    fn end_series(&mut self, tags: Option<&TagSet>) {
+    fn end_series(&mut self, closing: Option<Closing<'_>>) {
         for accumulator in &mut self.series.accumulators {
-            accumulator.seal(tags);
+            accumulator.seal(closing);
         }
         let series = mem::take(&mut self.series);
         // The emptied vectors serve the next series.
@@ -355,18 +363,25 @@ mod tests {
     }
 
     #[test]
-    fn without_windows_a_tie_goes_to_the_first_series() {
+    fn without_windows_a_tie_goes_to_the_larger_of_the_two_that_the_heap_gives_first() {
         let tags = |value: &str| -> TagSet { [(Arc::from("host"), Arc::from(value))].into() };
         let window = Window { interval: 0, offset: 0, zone: None };
-        for order in [["b", "a", "c"], ["c", "b", "a"], ["a", "c", "b"]] {
-            let mut state = fold_state(FoldKind::Last, FieldType::Integer).unwrap();
-            for host in order {
-                let value = i64::from(host.as_bytes()[0] == b'c') + 1;
-                let values = Values::Integer(vec![value]);
-                state.push(Span { times: &[5], values: &values, from: 0, to: 1 }, &window, (0, 1_000));
-                state.end_series(Some(&tags(host)));
+        for order in [["b", "a", "d", "c"], ["c", "d", "b", "a"], ["a", "d", "c", "b"]] {
+            for (kind, expected) in [(FoldKind::First, 1.5), (FoldKind::Last, 1.5)] {
+                let mut state = fold_state(kind, FieldType::Float).unwrap();
+                for host in order {
+                    let value = match host {
+                        "a" => 1.5,
+                        "b" => 2.5,
+                        "c" => 3.5,
+                        _ => 0.5,
+                    };
+                    let values = Values::Float(vec![value]);
+                    state.push(Span { times: &[5], values: &values, from: 0, to: 1 }, &window, (0, 1_000));
+                    state.end_series(Some(Closing { tags: &tags(host), shard_ns: 0 }));
+                }
+                assert_eq!(state.finish(PointTime::Selected).values, [Cell::Float(expected)], "{order:?}");
             }
-            assert_eq!(state.finish(PointTime::Selected).values, [Cell::Integer(1)], "{order:?}");
         }
     }
 

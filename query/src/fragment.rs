@@ -15,7 +15,7 @@ use crate::fold::series::half_open;
 use crate::fold::{FoldKind, FoldState};
 use crate::points::Points;
 use crate::window::Window;
-use model::scan::{GroupReader, ScanError, SeriesRef};
+use model::scan::{ColumnBatch, GroupReader, Order, ScanError, SeriesRef};
 use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate, TimeRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -92,6 +92,8 @@ pub struct Partial {
     pub(crate) tag_keys: BTreeSet<Arc<str>>,
     /// Answer to [`FragmentWork::Describe`].
     pub(crate) fields: BTreeSet<FieldId>,
+    /// Answer to [`FragmentWork::Describe`].
+    pub(crate) reads_shards: bool,
     /// Answer to [`FragmentWork::Probe`].
     pub(crate) selects: bool,
 }
@@ -182,7 +184,10 @@ impl Fragment {
             let dimensions = work.ops.first().map_or(0, |op| op.dimensions.len());
             budget.charge(series.len() * dimensions * size_of::<Arc<str>>())?;
             // Output series one after the other, so that the reader knows when it has enough of them.
-            series.sort_by_cached_key(|series| work.ops.first().map(|op| group_key(series, &op.dimensions)));
+            let order = |op: &FragmentOp, series: &SeriesRef| {
+                series_order(&op.dimensions, &group_key(series, &op.dimensions))
+            };
+            series.sort_by_cached_key(|series| work.ops.first().map(|op| order(op, series)));
             part_series = series.len().max(1);
         }
         Ok(Selection { series, part_series })
@@ -202,26 +207,85 @@ impl Fragment {
     ) -> Result<Partial, QueryError> {
         budget.check()?;
         let work = match &self.work {
-            FragmentWork::Describe(range) => return Ok(self.describe(reader, *range)),
+            FragmentWork::Describe(range) => return self.describe(reader, *range, budget),
             FragmentWork::Probe(work) => return Ok(self.probe(work, reader)),
             FragmentWork::Read(work) => work,
         };
         let mut replaced = 0;
         loop {
             let policy = reader.open(self.policy);
-            match read::read(work, &*policy, selection.part(part), budget) {
+            match read::read((work, self.shard_ns), &*policy, selection.part(part), budget) {
                 Err(QueryError::Scan(ScanError::Replaced)) if replaced < REPLACED_MAX => replaced += 1,
                 read => return read,
             }
         }
     }
 
-    fn describe(&self, reader: &dyn GroupReader, range: TimeRange) -> Partial {
-        Partial {
-            tag_keys: reader.tag_keys(self.database, &self.measurement, &TagPredicate::All),
-            fields: reader.fields(self.database, self.policy, &self.measurement, range).into_keys().collect(),
-            ..Partial::default()
+    /// Slices of storage may begin elsewhere than the shard groups of 1.x that `range` is made of: where one of them lies in
+    /// the range in part only, points are looked for.
+    fn describe(
+        &self,
+        reader: &dyn GroupReader,
+        range: TimeRange,
+        budget: &Budget,
+    ) -> Result<Partial, QueryError> {
+        if range.is_empty() {
+            return Ok(Partial::default());
         }
+        let known = |measurement: &str, range| reader.fields(self.database, self.policy, measurement, range);
+        let slices = reader.slices(self.policy);
+        let mut whole = TimeRange::new(range.end, range.start);
+        for slice in slices.iter().filter(|slice| range.start <= slice.start && slice.end <= range.end) {
+            whole = TimeRange::new(whole.start.min(slice.start), whole.end.max(slice.end));
+        }
+        let certain = if whole.is_empty() { BTreeMap::new() } else { known(&self.measurement, whole) };
+        let mut fields = BTreeSet::new();
+        for field in known(&self.measurement, range).into_keys() {
+            if certain.contains_key(&field)
+                || self.has_point(reader, (&self.measurement, field), range, budget)?
+            {
+                fields.insert(field);
+            }
+        }
+        let mut reads_shards = !fields.is_empty() || !whole.is_empty();
+        if !reads_shards && slices.iter().any(|slice| slice.overlaps(&range)) {
+            for measurement in reader.measurements(self.database) {
+                for field in known(&measurement, range).into_keys() {
+                    reads_shards =
+                        reads_shards || self.has_point(reader, (&measurement, field), range, budget)?;
+                }
+            }
+        }
+        let tag_keys = reader.tag_keys(self.database, &self.measurement, &TagPredicate::All);
+        Ok(Partial { tag_keys, fields, reads_shards, ..Partial::default() })
+    }
+
+    /// Whether a field has a point in the range.
+    fn has_point(
+        &self,
+        reader: &dyn GroupReader,
+        (measurement, field): (&str, FieldId),
+        range: TimeRange,
+        budget: &Budget,
+    ) -> Result<bool, QueryError> {
+        let policy = reader.open(self.policy);
+        let mut column = policy.column(field);
+        let mut batch = ColumnBatch::default();
+        for series in reader.series(self.database, measurement, &TagPredicate::All) {
+            budget.check()?;
+            column.seek(series.id, range, Order::Ascending)?;
+            while let Some(bounds) = column.next_chunk()? {
+                let mut found = range.contains(bounds.first) || range.contains(bounds.last);
+                if !found {
+                    column.decode(&mut batch)?;
+                    found = batch.times.iter().any(|time| range.contains(*time));
+                }
+                if found {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a series passes what WHERE says about tags.
@@ -229,6 +293,12 @@ impl Fragment {
         let series = reader.series(self.database, &self.measurement, &self.predicate);
         let passes = |s: &SeriesRef| !matches!(work.condition.bind(&|key| s.tag(key)), SeriesFilter::Nothing);
         Partial { selects: series.iter().any(passes), ..Partial::default() }
+    }
+
+    /// Whether op `i` reads a field that the measurement has.
+    pub(crate) fn reads(&self, i: usize) -> bool {
+        let FragmentWork::Read(work) = &self.work else { return false };
+        work.ops.get(i).is_some_and(|op| !matches!(op.kind, FragmentOpKind::Nothing))
     }
 
     /// The same measurement, probed instead of read: whether a series is selected at all.
@@ -277,6 +347,13 @@ pub(crate) const GROUP_BYTES: usize = 256;
 fn group_bytes(dimensions: usize) -> usize {
     // A place here, one in the answer's tags.
     GROUP_BYTES + dimensions * 3 * size_of::<Arc<str>>()
+}
+
+/// What output series are ordered by for SLIMIT: the names of the tags that one has, then their values, in one text.
+pub(crate) fn series_order(dimensions: &[Arc<str>], values: &[Arc<str>]) -> String {
+    let present = || dimensions.iter().zip(values).filter(|(_, value)| !value.is_empty());
+    let names = present().map(|(name, _)| &**name);
+    names.chain(present().map(|(_, value)| &**value)).collect::<Vec<_>>().join("|")
 }
 
 /// The values that a series has for the GROUP BY tags.

@@ -1,5 +1,6 @@
 //! Arithmetic, comparison and math functions on single values, as InfluxDB 1.x computes them: integers wrap, division
-//! by zero is zero, a null operand makes null, types that do not go together compare false.
+//! by zero is zero, a null operand makes null (but beside a boolean it is false), types that do not go together compare
+//! false.
 
 use crate::influxql::ast::BinaryOp;
 use crate::result::Cell;
@@ -15,6 +16,15 @@ pub enum Division {
 
 /// The value of `lhs op rhs`. Regular expressions are not values; who has one tests it himself.
 pub fn binary(op: BinaryOp, lhs: &Cell, rhs: &Cell, division: Division) -> Cell {
+    match (lhs, rhs) {
+        (Cell::Boolean(a), Cell::Null) => booleans(op, *a, false),
+        (Cell::Null, Cell::Boolean(b)) => booleans(op, false, *b),
+        _ => binary_of_field(op, lhs, rhs, division),
+    }
+}
+
+/// As [`binary`], but null is a field that a point lacks: nothing can be compared with that, not even a boolean.
+pub fn binary_of_field(op: BinaryOp, lhs: &Cell, rhs: &Cell, division: Division) -> Cell {
     match (lhs, rhs) {
         (Cell::Boolean(a), Cell::Boolean(b)) => booleans(op, *a, *b),
         (Cell::Boolean(_), _) => match op {
@@ -265,6 +275,8 @@ mod tests {
         assert_eq!(of(BinaryOp::Mod, &int(1), &int(0)), int(0));
         assert_eq!(of(BinaryOp::Add, &int(i64::MAX), &int(1)), int(i64::MIN));
         assert_eq!(of(BinaryOp::Add, &int(1), &Cell::Null), Cell::Null);
+        assert_eq!(of(BinaryOp::BitXor, &Cell::Null, &Cell::Boolean(true)), Cell::Boolean(true));
+        assert_eq!(of(BinaryOp::BitXor, &Cell::Null, &Cell::Null), Cell::Null);
         assert_eq!(of(BinaryOp::Eq, &int(1), &Cell::String("1".into())), Cell::Boolean(false));
         assert_eq!(binary(BinaryOp::Div, &int(7), &int(2), Division::Integer), int(3));
     }

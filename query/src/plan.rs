@@ -78,6 +78,8 @@ pub(crate) struct Linked {
 struct Description {
     tag_keys: BTreeSet<Arc<str>>,
     fields: BTreeSet<FieldId>,
+    /// Whether the policy has a shard group in the range of time, of whatever measurement.
+    reads_shards: bool,
 }
 
 /// By policy and measurement.
@@ -124,11 +126,9 @@ impl SelectPlan {
         let bounds = self.level.condition.bounds;
         let range = (bounds.min.unwrap_or(TIME_MIN), bounds.max.unwrap_or(TIME_MAX));
         describe(&self.level, range, scatter, &mut descriptions)?;
-        if descriptions.values().all(|d| d.fields.is_empty()) {
-            // No shard is read, so that not even tags are known.
-            for description in descriptions.values_mut() {
-                description.tag_keys.clear();
-            }
+        // Where no shard is read, not even tags are known.
+        for description in descriptions.values_mut().filter(|description| !description.reads_shards) {
+            description.tag_keys.clear();
         }
         self.link(&descriptions)
     }
@@ -175,6 +175,7 @@ fn describe(
                 for partial in scatter.scatter(&fragment)? {
                     entry.tag_keys.extend(partial.tag_keys);
                     entry.fields.extend(partial.fields);
+                    entry.reads_shards |= partial.reads_shards;
                 }
             }
         }

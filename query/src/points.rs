@@ -94,6 +94,22 @@ impl Points {
         self.aux.truncate(n * self.width);
     }
 
+    /// Only the first `n` points of each shard group.
+    pub(crate) fn limit_shards(&mut self, n: usize, shard_ns: i64) {
+        let mut kept = Vec::new();
+        let (mut bounds, mut taken) = ((0, 0), 0);
+        for (i, time) in self.times.iter().enumerate() {
+            if !(bounds.0..bounds.1).contains(time) {
+                (bounds, taken) = (shard_group(*time, shard_ns), 0);
+            }
+            if taken < n {
+                taken += 1;
+                kept.push(i);
+            }
+        }
+        self.keep(&kept);
+    }
+
     /// Approximate bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.times.len() * 8 + (self.values.len() + self.aux.len()) * size_of::<Cell>()

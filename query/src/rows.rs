@@ -127,12 +127,8 @@ impl RowBuilder<'_> {
         slots[slot] = match (value, self.absent) {
             (Cell::Null, Absent::Null) => Cell::Null,
             (Cell::Null, Absent::Previous) => return,
-            // A call of something unknown is taken for an integer.
-            (Cell::Null, Absent::Value(Cell::Float(_)))
-                if slot < self.calls && self.slots[slot].is_none() =>
-            {
-                Cell::Null
-            }
+            // A call of something unknown has no value at all.
+            (Cell::Null, Absent::Value(_)) if slot < self.calls && self.slots[slot].is_none() => Cell::Null,
             (Cell::Null, Absent::Value(number)) => {
                 match self.slots[slot].map(|t| cast(number.clone(), t)) {
                     // A number that the type cannot hold is shown as it is.

@@ -1,11 +1,11 @@
 //! Runs a planned SELECT: scatters its fragments, merges what comes back, finishes calls, joins rows, names series.
 
-use crate::aggregate::{integral, pick_in_windows};
+use crate::aggregate::{Pick, integral, pick_in_windows};
 use crate::budget::Budget;
 use crate::error::QueryError;
 use crate::fill::fill;
 use crate::fold::{FoldState, PointTime};
-use crate::fragment::{Fragment, OpPartial, OpState, Partial};
+use crate::fragment::{Fragment, OpPartial, OpState, Partial, series_order};
 use crate::into::columns_as_tags;
 use crate::merge::{finish, in_order, merge_partials};
 use crate::plan::SelectPlan;
@@ -49,7 +49,13 @@ pub fn execute_select(
         }
     };
     let stage = &linked.stage;
-    let mut groups = Runner { scatter, budget }.run(stage)?;
+    let runner = Runner { scatter, budget };
+    if stage.has_fault()
+        && let Some(fault) = runner.fault(stage)?
+    {
+        return Err(QueryError::Statement(fault));
+    }
+    let mut groups = runner.run(stage)?;
     if !stage.ascending {
         groups.reverse();
     }
@@ -106,17 +112,17 @@ struct Runner<'a> {
 impl Runner<'_> {
     /// Rows of a stage; groups in ascending order, rows in the order of the query.
     fn run(&self, stage: &Stage) -> Result<Vec<RowGroup>, QueryError> {
-        if let Some(fault) = &stage.fault
-            && self.selects(stage)?
-        {
-            return Err(QueryError::Statement(fault.clone()));
-        }
         let mut states = LeafStates::new();
         states.resize_with(stage.leaves.len(), BTreeMap::new);
         for source in &stage.sources {
             match source {
                 StageSource::Measurement(fragment) => self.read_measurement(stage, fragment, &mut states)?,
                 StageSource::Subquery(subquery) => self.read_subquery(stage, subquery, &mut states)?,
+            }
+        }
+        for (i, leaf) in stage.leaves.iter().enumerate() {
+            if self.is_dropped(stage, i, leaf)? {
+                states[i].clear();
             }
         }
         let builder = RowBuilder {
@@ -128,8 +134,10 @@ impl Runner<'_> {
             budget: self.budget,
         };
         if stage.calls.is_empty() {
-            let Some(states) = states.pop() else { return Ok(Vec::new()) };
-            let mut stream = self.leaf_stream(stage, states, PointTime::Selected)?;
+            let (Some(states), Some(leaf)) = (states.pop(), stage.leaves.last()) else {
+                return Ok(Vec::new());
+            };
+            let mut stream = self.leaf_stream((stage, leaf), states, PointTime::Selected)?;
             limit_rows(&mut stream, stage.rows);
             return builder.of_one(stream, false);
         }
@@ -145,24 +153,61 @@ impl Runner<'_> {
         builder.of_many(streams)
     }
 
-    /// Whether a stage reads any series, with or without points.
-    fn selects(&self, stage: &Stage) -> Result<bool, QueryError> {
-        if stage.rows.soffset > 0 && stage.rows.slimit == 0 {
+    /// What 1.x finds to be wrong while it prepares to read: leaf by leaf, subqueries first.
+    fn fault(&self, stage: &Stage) -> Result<Option<String>, QueryError> {
+        for (i, leaf) in stage.leaves.iter().enumerate().filter(|(_, leaf)| leaf.built) {
+            let own = stage.faults.iter().find(|fault| fault.leaf == i);
+            for (n, source) in stage.sources.iter().enumerate() {
+                if let StageSource::Subquery(subquery) = source
+                    && subquery.prepares(i, leaf)
+                    && let Some((_, inner)) = subquery.stages.iter().find(|(range, _)| *range == leaf.range)
+                    && let Some(fault) = self.fault(inner)?
+                {
+                    return Ok(Some(fault));
+                }
+                if let Some(own) = own
+                    && own.sources.get(n) == Some(&true)
+                    && self.gives_series(stage, source)?
+                {
+                    return Ok(Some(own.text.clone()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a source has a series to read, with or without points. A subquery is read before that is known.
+    fn gives_series(&self, stage: &Stage, source: &StageSource) -> Result<bool, QueryError> {
+        match source {
+            StageSource::Subquery(_) => Ok(true),
+            StageSource::Measurement(_) if stage.rows.soffset > 0 && stage.rows.slimit == 0 => Ok(false),
+            StageSource::Measurement(fragment) => Ok(match fragment.as_probe() {
+                Some(probe) => self.scatter.scatter(&probe)?.iter().any(|partial| partial.selects),
+                None => false,
+            }),
+        }
+    }
+
+    /// Whether what was read for a leaf is of another type than the source that comes first, see
+    /// [`Leaf::takes_nothing_for_floats`].
+    fn is_dropped(&self, stage: &Stage, i: usize, leaf: &Leaf) -> Result<bool, QueryError> {
+        let lacks = |source: &StageSource| match source {
+            StageSource::Subquery(subquery) => !subquery.prepares(i, leaf),
+            StageSource::Measurement(_) => false,
+        };
+        if !leaf.takes_nothing_for_floats() || !stage.sources.iter().any(lacks) {
             return Ok(false);
         }
         for source in &stage.sources {
-            let selects = match source {
-                StageSource::Measurement(fragment) => match fragment.as_probe() {
-                    Some(probe) => self.scatter.scatter(&probe)?.iter().any(|partial| partial.selects),
-                    None => false,
-                },
-                StageSource::Subquery(subquery) => match subquery.stages.first() {
-                    Some((_, inner)) => self.selects(inner)?,
-                    None => false,
-                },
-            };
-            if selects {
+            if lacks(source) {
                 return Ok(true);
+            }
+            let reads = match source {
+                StageSource::Subquery(_) => true,
+                StageSource::Measurement(fragment) => fragment.reads(i),
+            };
+            if reads && self.gives_series(stage, source)? {
+                return Ok(false);
             }
         }
         Ok(false)
@@ -175,7 +220,7 @@ impl Runner<'_> {
         states: &mut LeafStates,
     ) -> Result<(), QueryError> {
         let mut merged = merge_partials(self.scatter.scatter(fragment)?, stage.leaves.len());
-        limit_series(&mut merged, stage.rows);
+        limit_series(&mut merged, stage);
         for ((i, leaf), ops) in stage.leaves.iter().enumerate().zip(merged) {
             for (tags, state) in ops {
                 let key = GroupKey { name: Arc::clone(&fragment.measurement), tags };
@@ -183,9 +228,15 @@ impl Runner<'_> {
                 match state {
                     OpState::Fold(state) => entry.absorb(state),
                     OpState::Rows(rows) => {
-                        let mut points = in_order(rows, (stage.ascending, fragment.shard_ns), self.budget)?;
-                        if let Some(limit) = leaf.row_limit {
-                            points.truncate(limit);
+                        // first() and last() without windows look at two rows, from their own end.
+                        let edge = leaf.edge().filter(|_| stage.window.is_none());
+                        let ascending = edge.map_or(stage.ascending, |pick| pick == Pick::First);
+                        let mut points = in_order(rows, (ascending, fragment.shard_ns), self.budget)?;
+                        if edge.is_some() {
+                            points.truncate(2);
+                        }
+                        if let Some(limit) = leaf.shard_limit {
+                            points.limit_shards(limit, fragment.shard_ns);
                         }
                         entry.parts.push(picked(stage, leaf, points));
                     }
@@ -238,7 +289,7 @@ impl Runner<'_> {
                         if !stage.ascending {
                             parts.reverse();
                         }
-                        merge_by_time(parts, (stage.ascending, 0), self.budget)?
+                        merge_by_time(parts, (stage.ascending, inner.shard_ns()), self.budget)?
                     };
                     if !points.is_empty() {
                         states[i].entry(key).or_default().parts.push(picked(stage, leaf, points));
@@ -252,7 +303,7 @@ impl Runner<'_> {
     /// The points of a leaf by output series of the stage.
     fn leaf_stream(
         &self,
-        stage: &Stage,
+        (stage, leaf): (&Stage, &Leaf),
         states: BTreeMap<GroupKey, LeafState>,
         time: PointTime,
     ) -> Result<Stream, QueryError> {
@@ -261,7 +312,14 @@ impl Runner<'_> {
             self.budget.check()?;
             let points = match state.fold {
                 Some(fold) => finish(OpState::Fold(fold), time, stage.ascending, self.budget)?,
-                None => merge_by_time(state.parts, (stage.ascending, 0), self.budget)?,
+                // A raw SELECT has its sources in order of time, a call has one after the other in each window.
+                None if leaf.kind == LeafKind::Raw => {
+                    merge_by_time(state.parts, (stage.ascending, 0), self.budget)?
+                }
+                None => {
+                    let windows = (&stage.window, leaf.range);
+                    merge_by_window(state.parts, windows, stage.ascending, self.budget)?
+                }
             };
             if !points.is_empty() {
                 stream.push((key, points));
@@ -292,8 +350,10 @@ impl Runner<'_> {
         states: &mut LeafStates,
         time: PointTime,
     ) -> Result<Stream, QueryError> {
-        let stream = self.leaf_stream(stage, std::mem::take(&mut states[leaf]), time)?;
-        let dimensions = &stage.leaves[leaf].dimensions;
+        let states = std::mem::take(&mut states[leaf]);
+        let leaf = &stage.leaves[leaf];
+        let stream = self.leaf_stream((stage, leaf), states, time)?;
+        let dimensions = &leaf.dimensions;
         if *dimensions == stage.dimensions {
             return Ok(stream);
         }
@@ -389,11 +449,14 @@ fn limit_rows(stream: &mut Stream, limits: RowLimits) {
 }
 
 /// SLIMIT and SOFFSET: series of a measurement. SOFFSET alone gives none, as in 1.x.
-fn limit_series(ops: &mut [OpPartial], limits: RowLimits) {
+fn limit_series(ops: &mut [OpPartial], stage: &Stage) {
+    let limits = stage.rows;
     if limits.slimit == 0 && limits.soffset == 0 {
         return;
     }
     let keys: BTreeSet<_> = ops.iter().flat_map(|op| op.keys().cloned()).collect();
+    let mut keys: Vec<_> = keys.into_iter().collect();
+    keys.sort_by_cached_key(|key| series_order(&stage.dimensions, key));
     let kept: BTreeSet<_> = keys.into_iter().skip(limits.soffset).take(limits.slimit).collect();
     for op in ops {
         op.retain(|key, _| kept.contains(key));

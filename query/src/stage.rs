@@ -31,8 +31,18 @@ pub(crate) struct Stage {
     pub(crate) slots: Vec<Option<FieldType>>,
     pub(crate) absent: Absent,
     pub(crate) rows: RowLimits,
-    /// What is wrong with it if it reads any series: 1.x finds out when it reads.
-    pub(crate) fault: Option<String>,
+    /// Functions that do not take their column: 1.x finds out when it reads.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// A function does not take its column. Told if a source gives it something to read.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) leaf: usize,
+    /// In the words of 1.x.
+    pub(crate) text: String,
+    /// One a source of the stage: whether it has the column.
+    pub(crate) sources: Vec<bool>,
 }
 
 impl Stage {
@@ -42,7 +52,15 @@ impl Stage {
             StageSource::Measurement(_) => false,
             StageSource::Subquery(subquery) => subquery.stages.iter().any(|(_, inner)| inner.has_fault()),
         };
-        self.fault.is_some() || self.sources.iter().any(in_source)
+        !self.faults.is_empty() || self.sources.iter().any(in_source)
+    }
+
+    /// Duration of the shard groups that rows without a function come from one after the other; 0 is one for all time.
+    pub(crate) fn shard_ns(&self) -> i64 {
+        match self.sources.as_slice() {
+            [StageSource::Measurement(fragment)] if self.calls.is_empty() => fragment.shard_ns,
+            _ => 0,
+        }
     }
 
     /// Whether its rows come from calls that make points a window, not from points as they are.
@@ -84,6 +102,13 @@ pub(crate) struct SubquerySource {
     pub(crate) leaves: Vec<InnerLeaf>,
 }
 
+impl SubquerySource {
+    /// Whether leaf `i` makes 1.x prepare the subquery: it does not without the column that leads a call.
+    pub(crate) fn prepares(&self, i: usize, leaf: &Leaf) -> bool {
+        leaf.kind == LeafKind::Raw || self.leaves.get(i).is_some_and(|columns| columns.driver.is_some())
+    }
+}
+
 /// Where a leaf's columns are in the rows of a subquery.
 #[derive(Debug)]
 pub(crate) struct InnerLeaf {
@@ -113,6 +138,32 @@ pub(crate) struct Leaf {
     pub(crate) kind: LeafKind,
     /// Rows that the limit of a raw SELECT wants, `None` for all.
     pub(crate) row_limit: Option<usize>,
+    /// Rows that 1.x reads of a series and a shard group where there is LIMIT or OFFSET: one more than those, so that OFFSET
+    /// alone leaves one.
+    pub(crate) shard_limit: Option<usize>,
+    /// False for a call of unknown type, which 1.x leaves out.
+    pub(crate) built: bool,
+}
+
+impl Leaf {
+    /// The kind of a leaf of first() or last() with auxiliary columns.
+    pub(crate) fn edge(&self) -> Option<Pick> {
+        match self.kind {
+            LeafKind::Points(_, pick) => pick.filter(|pick| matches!(pick, Pick::First | Pick::Last)),
+            LeafKind::Fold(..) | LeafKind::Raw | LeafKind::Nothing => None,
+        }
+    }
+
+    /// Whether 1.x takes a subquery without the column for one of floats, before it joins the sources: what comes after
+    /// such a one and is no float is dropped.
+    pub(crate) fn takes_nothing_for_floats(&self) -> bool {
+        let wanted = match self.kind {
+            LeafKind::Fold(FoldKind::Count | FoldKind::Mean | FoldKind::Spread, _) => return false,
+            LeafKind::Fold(_, wanted) | LeafKind::Points(wanted, Some(_)) => wanted,
+            LeafKind::Points(_, None) | LeafKind::Raw | LeafKind::Nothing => return false,
+        };
+        wanted != FieldType::Float
+    }
 }
 
 /// How a leaf is read.

@@ -48,7 +48,7 @@ pub(crate) fn passing_rows(
                 if row.is_multiple_of(TESTS_PER_CHECK) {
                     budget.check()?;
                 }
-                let passes = expr.passes(&|i| match source.condition_columns.get(i) {
+                let passes = expr.passes_in_subquery(&|i| match source.condition_columns.get(i) {
                     Some(column) => cell_of(inner, group, column, row * width),
                     None => Cell::Null,
                 });

@@ -17,8 +17,8 @@ pub(crate) enum Pick {
 }
 
 impl Pick {
-    /// The row that wins. First and last prefer the larger value at one time, min and max the earlier time at one
-    /// value.
+    /// The row that wins. First and last prefer the larger value at one time (first: false), min and max the earlier time at
+    /// one value.
     pub(super) fn best(self, points: &Points, rows: &[usize]) -> usize {
         let mut best = rows[0];
         for &row in &rows[1..] {
@@ -27,6 +27,9 @@ impl Pick {
             let wins = match self {
                 Self::Min => value.then(time) == Ordering::Less,
                 Self::Max => value.reverse().then(time) == Ordering::Less,
+                Self::First if matches!(points.values[row], Cell::Boolean(_)) => {
+                    time.then(value) == Ordering::Less
+                }
                 Self::First => time.then(value.reverse()) == Ordering::Less,
                 Self::Last => time.reverse().then(value.reverse()) == Ordering::Less,
             };

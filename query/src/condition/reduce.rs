@@ -13,11 +13,19 @@ pub struct Environment {
     pub now_ns: Option<i64>,
     /// Zone of time strings; `None` is UTC.
     pub zone: Option<TimeZone>,
+    /// Calls of functions stay, whatever their arguments are: they are checked later.
+    pub keeps_functions: bool,
 }
 
 static UTC: TimeZone = TimeZone::UTC;
 
 impl Environment {
+    /// The same, but it folds no functions.
+    #[must_use]
+    pub fn keeping_functions(self) -> Self {
+        Self { keeps_functions: true, ..self }
+    }
+
     /// The zone of time strings.
     pub fn zone(&self) -> &TimeZone {
         self.zone.as_ref().unwrap_or(&UTC)
@@ -61,7 +69,7 @@ fn reduce_call(call: &Call, environment: &Environment) -> Expr {
         return Expr::Time(now);
     }
     let args: Vec<Expr> = call.args.iter().map(|a| reduce(a, environment)).collect();
-    if let Some(function) = math::Function::by_name(&call.name) {
+    if let Some(function) = math::Function::by_name(&call.name).filter(|_| !environment.keeps_functions) {
         let cells: Option<Vec<Cell>> = args.iter().map(scalar).collect();
         let value = cells.map(|cells| function.apply(&cells));
         if let Some(folded) = value.and_then(literal) {

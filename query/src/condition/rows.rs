@@ -56,6 +56,15 @@ pub enum RowExpr {
     Math(math::Function, Vec<RowExpr>),
 }
 
+/// Where a row is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Null is a field that a point lacks.
+    Series,
+    /// Null is a value like that of arithmetic: beside a boolean it is false. Functions have no value.
+    Subquery,
+}
+
 #[derive(Debug, Clone)]
 enum Node {
     Constant(bool),
@@ -72,7 +81,7 @@ impl RowCondition {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Statement`] for a regular expression that does not compile or a call that is no math function.
+    /// [`QueryError::Statement`] for a regular expression that does not compile.
     pub fn compile(residual: Option<&Expr>, kind: &dyn Fn(&str) -> FieldKind) -> Result<Self, QueryError> {
         let mut compiler = Compiler { kind, fields: Vec::new() };
         let root = match residual {
@@ -161,18 +170,23 @@ impl Node {
 impl RowExpr {
     /// Whether a row passes. `field` gives the row's value of a field by index, null if it has none.
     pub fn passes(&self, field: &impl Fn(usize) -> Cell) -> bool {
-        matches!(self.evaluate(field), Cell::Boolean(true))
+        matches!(self.evaluate(field, Origin::Series), Cell::Boolean(true))
+    }
+
+    /// Whether a row of a subquery passes.
+    pub fn passes_in_subquery(&self, column: &impl Fn(usize) -> Cell) -> bool {
+        matches!(self.evaluate(column, Origin::Subquery), Cell::Boolean(true))
     }
 
     /// The value for a row.
-    pub fn evaluate(&self, field: &impl Fn(usize) -> Cell) -> Cell {
+    fn evaluate(&self, field: &impl Fn(usize) -> Cell, origin: Origin) -> Cell {
         match self {
             Self::Constant(cell) => cell.clone(),
             Self::Field(index) => field(*index),
             // Bound expressions have no tags and a lone pattern has no value.
             Self::Tag(_) | Self::Regex(_) => Cell::Null,
             Self::Binary(op, sides) => {
-                let lhs = sides.0.evaluate(field);
+                let lhs = sides.0.evaluate(field, origin);
                 if let (Cell::String(text), Self::Regex(regex)) = (&lhs, &sides.1) {
                     match op {
                         BinaryOp::EqRegex => return Cell::Boolean(regex.is_match(text)),
@@ -180,14 +194,28 @@ impl RowExpr {
                         _ => {}
                     }
                 }
-                let rhs = sides.1.evaluate(field);
+                let rhs = sides.1.evaluate(field, origin);
+                if sides.0.is_missing(&lhs, origin) || sides.1.is_missing(&rhs, origin) {
+                    return math::binary_of_field(*op, &lhs, &rhs, Division::Integer);
+                }
                 math::binary(*op, &lhs, &rhs, Division::Integer)
             }
+            Self::Math(..) if origin == Origin::Subquery => Cell::Null,
             Self::Math(function, args) => {
-                let args: Vec<Cell> = args.iter().map(|a| a.evaluate(field)).collect();
+                let args: Vec<Cell> = args.iter().map(|a| a.evaluate(field, origin)).collect();
                 function.apply(&args)
             }
         }
+    }
+
+    /// Whether its value is that of a field or tag that is not there.
+    fn is_missing(&self, value: &Cell, origin: Origin) -> bool {
+        let missing = match self {
+            Self::Field(_) => origin == Origin::Series,
+            Self::Constant(_) => true,
+            Self::Tag(_) | Self::Regex(_) | Self::Binary(..) | Self::Math(..) => false,
+        };
+        missing && *value == Cell::Null
     }
 
     fn bind<'a>(&self, tag: &impl Fn(&str) -> &'a str) -> Self {
@@ -304,9 +332,9 @@ impl Compiler<'_> {
     }
 
     fn call(&mut self, call: &Call) -> Result<RowExpr, QueryError> {
+        // Others than math functions are refused before, but for those that parentheses hide: they have no value.
         let Some(function) = math::Function::by_name(&call.name) else {
-            let text = format!("invalid function call in condition: {}", Expr::Call(call.clone()));
-            return Err(QueryError::Statement(text));
+            return Ok(RowExpr::Constant(Cell::Null));
         };
         let args = call.args.iter().map(|a| self.value(a)).collect::<Result<_, _>>()?;
         Ok(RowExpr::Math(function, args))

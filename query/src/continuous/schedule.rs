@@ -45,7 +45,7 @@ impl Schedule {
         };
         let select = *create.source;
         let zone = select.time_zone.as_deref().map(zone).transpose()?;
-        let environment = Environment { now_ns: None, zone: zone.clone() };
+        let environment = Environment { zone: zone.clone(), ..Environment::default() };
         let mut window = group_by_window(&select.dimensions, &environment)?;
         window.zone = zone.map(Arc::new);
         let interval = window.interval;

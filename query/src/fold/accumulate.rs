@@ -1,8 +1,8 @@
 //! One accumulator for each foldable aggregate. Tie rules are those of InfluxDB 1.x: first and last prefer the larger
-//! value at one time (or the first series, see [`super::FoldState::end_series`]), min and max the earlier time at one value.
+//! value at one time (false for first; without windows see [`edge`](super::edge)), min and max the earlier time at one value.
 
-use super::Accumulator;
-use crate::fragment::TagSet;
+use super::edge::Heads;
+use super::{Accumulator, Closing};
 use crate::result::Cell;
 use model::FieldValue;
 use model::scan::ChunkStats;
@@ -16,6 +16,10 @@ pub(crate) trait Scalar: Clone + PartialOrd + Send + Debug + 'static {
     fn column(values: &Values) -> Option<&[Self]>;
     fn of_field(value: &FieldValue) -> Option<Self>;
     fn cell(self) -> Cell;
+    /// Which of two values of one time first() takes, or last().
+    fn wins_tie(&self, other: &Self, _last: bool) -> bool {
+        self > other
+    }
 }
 
 /// A type that can be summed up.
@@ -48,7 +52,24 @@ macro_rules! scalar {
 scalar!(f64, Float, value => Cell::Float(value));
 scalar!(i64, Integer, value => Cell::Integer(value));
 scalar!(u64, Unsigned, value => Cell::Unsigned(value));
-scalar!(bool, Boolean, value => Cell::Boolean(value));
+
+impl Scalar for bool {
+    fn column(values: &Values) -> Option<&[Self]> {
+        if let Values::Boolean(values) = values { Some(values) } else { None }
+    }
+
+    fn of_field(value: &FieldValue) -> Option<Self> {
+        if let FieldValue::Boolean(value) = value { Some(*value) } else { None }
+    }
+
+    fn cell(self) -> Cell {
+        Cell::Boolean(self)
+    }
+
+    fn wins_tie(&self, other: &Self, last: bool) -> bool {
+        *self != *other && *self == last
+    }
+}
 
 impl Scalar for Arc<str> {
     fn column(values: &Values) -> Option<&[Self]> {
@@ -210,7 +231,7 @@ impl<T: Number> Accumulator<T> for Mean<T> {
         self.count += values.len() as u64;
     }
 
-    fn seal(&mut self, _tags: Option<&TagSet>) {
+    fn seal(&mut self, _closing: Option<Closing<'_>>) {
         self.total = divided_and_multiplied(self.sum.float(), self.count);
     }
 
@@ -273,42 +294,46 @@ impl<T: Scalar, const MAX: bool> Accumulator<T> for Extreme<T, MAX> {
 pub(crate) struct Edge<T, const LAST: bool> {
     time: i64,
     value: T,
-    /// Of the series, where ties go to the first one.
-    tags: Option<TagSet>,
+    /// Of the series that were closed, where ties go by series.
+    heads: Option<Heads<T>>,
 }
 
 impl<T: Scalar, const LAST: bool> Accumulator<T> for Edge<T, LAST> {
     fn of_run(times: &[i64], values: &[T]) -> Self {
         let at = if LAST { times.len() - 1 } else { 0 };
-        Self { time: times[at], value: values[at].clone(), tags: None }
+        Self { time: times[at], value: values[at].clone(), heads: None }
     }
 
     fn of_stats(stats: &ChunkStats) -> Option<Self> {
         let (time, value) = if LAST { &stats.last } else { &stats.first };
-        Some(Self { time: *time, value: T::of_field(value)?, tags: None })
+        Some(Self { time: *time, value: T::of_field(value)?, heads: None })
     }
 
     fn extend(&mut self, later: Self) {
         self.merge(later);
     }
 
-    fn seal(&mut self, tags: Option<&TagSet>) {
-        self.tags = tags.cloned();
+    fn seal(&mut self, closing: Option<Closing<'_>>) {
+        self.heads = closing.map(|closing| Heads::of_one(closing, self.time, self.value.clone()));
     }
 
     fn merge(&mut self, other: Self) {
+        if let (Some(mine), Some(theirs)) = (&mut self.heads, other.heads) {
+            mine.merge(theirs, LAST);
+            return;
+        }
         let wins = if LAST { other.time > self.time } else { other.time < self.time };
-        let tie = || match (&self.tags, &other.tags) {
-            (Some(mine), Some(theirs)) => theirs < mine,
-            _ => other.value > self.value,
-        };
-        if wins || (other.time == self.time && tie()) {
-            *self = other;
+        if wins || (other.time == self.time && other.value.wins_tie(&self.value, LAST)) {
+            (self.time, self.value) = (other.time, other.value);
         }
     }
 
     fn finish(self) -> (Option<i64>, Cell) {
-        (Some(self.time), self.value.cell())
+        let (time, value) = match self.heads {
+            Some(heads) => heads.finish(LAST).unwrap_or((self.time, self.value)),
+            None => (self.time, self.value),
+        };
+        (Some(time), value.cell())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::condition::SeriesFilter;
 use crate::error::QueryError;
 use crate::fold::rows::RowReader;
 use crate::fold::series::{FieldFold, Reach, Windows};
-use crate::fold::{FoldKind, FoldState, fold_state};
+use crate::fold::{Closing, FoldKind, FoldState, fold_state};
 use crate::window::Window;
 use model::scan::{PolicyReader, SeriesRef};
 use std::collections::btree_map::Entry;
@@ -20,7 +20,7 @@ const SERIES_BYTES: usize = 128;
 
 /// Reads the series for every op.
 pub(super) fn read(
-    work: &ReadWork,
+    (work, shard_ns): (&ReadWork, i64),
     policy: &dyn PolicyReader,
     series: &[SeriesRef],
     budget: &Budget,
@@ -39,7 +39,7 @@ pub(super) fn read(
             continue;
         }
         for fold in &mut folds {
-            let some = fold.fold(series, &filter, budget)?;
+            let some = fold.fold((series, shard_ns), &filter, budget)?;
             done.add(some);
         }
         for reader in &mut rows {
@@ -127,7 +127,7 @@ impl SharedFold<'_> {
     /// Folds a series; answers its output series if that has a point now.
     fn fold(
         &mut self,
-        series: &SeriesRef,
+        (series, shard_ns): (&SeriesRef, i64),
         filter: &SeriesFilter,
         budget: &Budget,
     ) -> Result<Option<TagValues>, QueryError> {
@@ -143,11 +143,12 @@ impl SharedFold<'_> {
         }
         let windows = Windows { window: &self.op.window, range: self.op.range, reach: self.reach };
         self.field.fold(series.id, filter, windows, states, budget)?;
-        // 1.x prefers the larger value among points of one time in a window, but the first series where there is none.
-        let tags = self.op.window.is_none().then_some(&series.tags);
+        // 1.x prefers the larger value among points of one time in a window; where there is none it goes by series.
+        let closing = Closing { tags: &series.tags, shard_ns };
+        let closing = self.op.window.is_none().then_some(closing);
         for state in &mut *states {
             let open = state.bytes();
-            state.end_series(tags);
+            state.end_series(closing);
             budget.release(open.saturating_sub(state.bytes()));
         }
         Ok(states.iter().any(|state| !state.is_empty()).then_some(key))

@@ -5,7 +5,7 @@ use super::leaves::LeafSpec;
 use super::link::fill_value;
 use super::symbols::Symbols;
 use super::technical;
-use super::types::{field_type, type_of};
+use super::types::{field_type, type_of, type_of_item};
 use super::validate::fail;
 use crate::aggregate::{Pick, Reducer};
 use crate::error::QueryError;
@@ -32,10 +32,10 @@ pub(super) struct CallBuilder<'a> {
     /// For sample().
     pub(super) seed: u64,
     pub(super) leaves: Vec<LeafSpec>,
-    /// Whether a name is a tag that a subquery groups by or selects.
-    pub(super) is_tag_of_subquery: &'a dyn Fn(&str) -> bool,
-    /// The first function that does not take its column, told if a series is selected.
-    pub(super) fault: Option<String>,
+    /// Whether the call in the making has a type.
+    pub(super) built: bool,
+    /// Functions that do not take their column: the first one of each leaf.
+    pub(super) faults: Vec<(usize, String)>,
 }
 
 /// A select list made ready.
@@ -77,6 +77,7 @@ impl CallBuilder<'_> {
         let selector = matches!(symbols.calls.as_slice(), [only] if is_selector(&only.name));
         for call in &symbols.calls {
             let place = Place { selector, aux: &symbols.references, range: self.range };
+            self.built = type_of_item(&Expr::Call(call.clone())).is_some();
             calls.push(self.call(call, place)?);
         }
         Ok(SelectList { calls, outputs, slots })
@@ -91,6 +92,8 @@ impl CallBuilder<'_> {
             range: self.range,
             kind: if exists { LeafKind::Raw } else { LeafKind::Nothing },
             row_limit: (rows.limit > 0).then(|| rows.limit.saturating_add(rows.offset)),
+            shard_limit: self.shard_limit(),
+            built: exists,
         };
         self.leaves.push(LeafSpec { leaf, driver: None, aux: references.to_vec() });
     }
@@ -141,9 +144,7 @@ impl CallBuilder<'_> {
             return fail(format!("expected field argument in {}()", call.name));
         };
         let wanted = driver_type(driver);
-        if let Some(wanted) = wanted
-            && (driver.data_type != Some(DataType::Tag) || (self.is_tag_of_subquery)(&driver.name))
-        {
+        if let Some(wanted) = wanted {
             let tagged = matches!(call.name.as_str(), "top" | "bottom") && call.args.len() > 2;
             // With tags they are a max() or min() for each combination first.
             let (name, iterator) = match (tagged, wanted, call.name.as_str()) {
@@ -152,7 +153,7 @@ impl CallBuilder<'_> {
                 (true, _, name) => (name, "ReduceBoolean"),
                 (false, _, name) => (name, "Interrupt"),
             };
-            self.check_type(name, wanted, iterator);
+            self.check_type(self.leaves.len(), name, wanted, iterator);
         }
         let wanted = wanted.filter(|wanted| takes(&call.name, *wanted));
         let aux = if place.selector { place.aux } else { &[] };
@@ -171,13 +172,9 @@ impl CallBuilder<'_> {
             dimensions = with_tags(&dimensions, call);
         }
         // top() and bottom() without tags look at as many points only as the LIMIT lets 1.x read.
-        let row_limit = match kind {
-            Kind::Top(None, _) if self.rows.limit > 0 || self.rows.offset > 0 => {
-                Some(self.rows.limit.saturating_add(self.rows.offset).saturating_add(1))
-            }
-            _ => None,
-        };
-        let leaf = Leaf { dimensions, range: place.range, kind: leaf_kind, row_limit };
+        let shard_limit = if matches!(kind, Kind::Top(None, _)) { self.shard_limit() } else { None };
+        let (range, built) = (place.range, self.built);
+        let leaf = Leaf { dimensions, range, kind: leaf_kind, row_limit: None, shard_limit, built };
         self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: aux.to_vec() });
         let input = Call::Leaf(self.leaves.len() - 1);
         let kind = match kind {
@@ -259,27 +256,29 @@ impl CallBuilder<'_> {
         match call.args.first() {
             Some(Expr::Call(nested)) => {
                 let input = self.call(nested, inner)?;
-                if let Some(result) = type_of(&Expr::Call(nested.clone())).ok().and_then(field_type) {
+                let result = type_of_item(&Expr::Call(nested.clone())).and_then(column_type);
+                if let Some(result) = result {
                     let iterator = match (nested.name.as_str(), result) {
                         ("distinct", _) => "Interval",
                         ("sample", FieldType::String) => "ReduceString",
                         ("sample", FieldType::Boolean) => "ReduceBoolean",
                         _ => "Interrupt",
                     };
-                    self.check_type(&call.name, result, iterator);
+                    self.check_type(self.leaves.len().saturating_sub(1), &call.name, result, iterator);
                 }
                 Ok(input)
             }
             Some(Expr::VarRef(driver)) => {
                 let wanted = driver_type(driver);
                 if let Some(wanted) = wanted {
-                    self.check_type(&call.name, wanted, "Interrupt");
+                    self.check_type(self.leaves.len(), &call.name, wanted, "Interrupt");
                 }
                 let kind = wanted
                     .filter(|wanted| takes(&call.name, *wanted))
                     .map_or(LeafKind::Nothing, |wanted| LeafKind::Points(wanted, None));
                 let dimensions = Arc::clone(self.dimensions);
-                let leaf = Leaf { dimensions, range: place.range, kind, row_limit: None };
+                let (range, built) = (place.range, self.built);
+                let leaf = Leaf { dimensions, range, kind, row_limit: None, shard_limit: None, built };
                 self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: Vec::new() });
                 Ok(Call::Leaf(self.leaves.len() - 1))
             }
@@ -288,8 +287,8 @@ impl CallBuilder<'_> {
     }
 
     /// Notes that a function does not take its column, in the words of 1.x, which names its iterators.
-    fn check_type(&mut self, name: &str, column: FieldType, iterator: &str) {
-        if takes(name, column) || self.fault.is_some() {
+    fn check_type(&mut self, leaf: usize, name: &str, column: FieldType, iterator: &str) {
+        if takes(name, column) || self.faults.iter().any(|fault| fault.0 == leaf) {
             return;
         }
         let name = match name {
@@ -303,7 +302,13 @@ impl CallBuilder<'_> {
         let spaced = technical::is_technical(name).then(|| name.replace('_', " "));
         let name = spaced.as_deref().unwrap_or(name);
         let text = format!("unsupported {name} iterator type: *query.{}{iterator}Iterator", column.name());
-        self.fault = Some(text);
+        self.faults.push((leaf, text));
+    }
+
+    /// See [`Leaf::shard_limit`].
+    fn shard_limit(&self) -> Option<usize> {
+        let RowLimits { limit, offset, .. } = self.rows;
+        (limit > 0 || offset > 0).then(|| limit.saturating_add(offset).saturating_add(1))
     }
 
     /// The range with one window more on the side that comes first, so that the first window has one before it.
@@ -328,10 +333,11 @@ enum Kind {
 
 /// The type of the column that leads a call; tags are strings, which only subqueries give points of.
 fn driver_type(driver: &VarRef) -> Option<FieldType> {
-    if driver.data_type == Some(DataType::Tag) {
-        return Some(FieldType::String);
-    }
-    field_type(driver.data_type)
+    driver.data_type.and_then(column_type)
+}
+
+fn column_type(data_type: DataType) -> Option<FieldType> {
+    if data_type == DataType::Tag { Some(FieldType::String) } else { field_type(Some(data_type)) }
 }
 
 fn is_selector(name: &str) -> bool {

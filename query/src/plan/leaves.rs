@@ -121,14 +121,18 @@ pub(super) fn subquery(
     residual: Option<&Expr>,
     specs: &[LeafSpec],
 ) -> Result<SubquerySource, QueryError> {
-    let kind = |name: &str| match inner.column(name) {
+    let kind = |name: &str| match inner.condition_column(name) {
         Some(InnerColumn::Field(_, Some(known))) => FieldKind::Field(known),
         // A tag in the select list is a column of strings.
         Some(InnerColumn::Field(_, None)) => FieldKind::Field(FieldType::String),
         Some(InnerColumn::Tag(_) | InnerColumn::Nothing) | None => FieldKind::Tag,
     };
     let condition = RowCondition::compile(residual, &kind)?;
-    let condition_columns = condition.fields.iter().map(|f| column(inner, f)).collect();
+    let condition_column = |field: &VarRef| match inner.condition_column(&field.name) {
+        Some(InnerColumn::Field(i, own)) => InnerColumn::Field(i, field_type(field.data_type).or(own)),
+        _ => InnerColumn::Tag(Arc::from(field.name.as_str())),
+    };
+    let condition_columns = condition.fields.iter().map(condition_column).collect();
     let leaves = specs
         .iter()
         .map(|spec| InnerLeaf {

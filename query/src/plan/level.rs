@@ -28,8 +28,6 @@ pub(super) struct Level {
     pub(super) offset: usize,
     pub(super) slimit: usize,
     pub(super) soffset: usize,
-    /// Whether no function is called.
-    pub(super) is_raw: bool,
     pub(super) sources: Vec<Source>,
 }
 
@@ -90,10 +88,11 @@ impl Level {
         parent: Option<Parent>,
     ) -> Result<Self, QueryError> {
         let zone = statement.time_zone.as_deref().map(zone).transpose()?;
-        let environment = Environment { now_ns: Some(context.now_ns), zone: zone.clone() };
+        let environment =
+            Environment { now_ns: Some(context.now_ns), zone: zone.clone(), ..Environment::default() };
         let condition = Condition::split(statement.condition.as_ref(), &environment)?;
-        if let Some(written) = &statement.condition {
-            validate_condition(written)?;
+        if let Some(residual) = &condition.residual {
+            validate_condition(residual)?;
         }
         let Dimensions { mut window, tags } = compile_dimensions(&statement.dimensions, &environment)?;
         window.zone = zone.map(std::sync::Arc::new);
@@ -125,7 +124,6 @@ impl Level {
             offset: statement.offset as usize,
             slimit: statement.slimit as usize,
             soffset: statement.soffset as usize,
-            is_raw,
             sources: Vec::new(),
         };
         let own = Parent { ascending, has_interval };
@@ -206,14 +204,13 @@ fn distinct_as_call(expr: Expr) -> Expr {
     }
 }
 
-/// Only math functions may be called in WHERE.
+/// Only math functions may be called in WHERE. 1.x does not look into parentheses.
 fn validate_condition(expr: &Expr) -> Result<(), QueryError> {
     match expr {
         Expr::Binary(binary) => {
             validate_condition(&binary.lhs)?;
             validate_condition(&binary.rhs)
         }
-        Expr::Paren(inner) => validate_condition(inner),
         Expr::Call(call) if call.name == "now" && call.args.is_empty() => Ok(()),
         Expr::Call(call) => {
             let Some(function) = math::Function::by_name(&call.name) else {

@@ -1,20 +1,20 @@
 //! Levels become stages: types, wildcards, time ranges, what an inner level inherits from the outer.
 
 use super::calls::CallBuilder;
-use super::columns::{added_columns, field_name};
+use super::columns::{added_columns, column_names, field_name};
 use super::leaves::{self, FieldTypes, LeafSpec};
 use super::level::{Level, Source};
-use super::types::{data_type, field_type, stronger, type_of};
+use super::types::{data_type, field_type, stronger, type_as_item, type_of, type_of_item};
 use super::wildcards::{Names, expand_dimensions, expand_fields, with_types};
 use super::{Description, Descriptions};
 use crate::budget::QueryLimits;
 use crate::cast::cast;
 use crate::error::QueryError;
-use crate::influxql::ast::{DataType, Expr, Fill, FillNumber, SelectField};
+use crate::influxql::ast::{DataType, Expr, Fill, FillNumber, SelectField, VarRef};
 use crate::influxql::regex;
 use crate::plan::sources::MeasurementSource;
 use crate::result::Cell;
-use crate::stage::{Absent, FillKind, RowLimits, Stage, StageSource};
+use crate::stage::{Absent, Fault, FillKind, InnerColumn, RowLimits, Stage, StageSource};
 use crate::window::Window;
 use model::FieldType;
 use model::time::{TIME_MAX, TIME_MIN};
@@ -38,6 +38,8 @@ pub(super) struct Typed<'a> {
     /// Own GROUP BY tags, in the order written.
     pub(super) dimensions: Vec<String>,
     pub(super) sources: Vec<TypedSource<'a>>,
+    /// Tags that are asked for with `::field`: nothing on this level, but tags to an outer one.
+    tags_as_fields: BTreeSet<String>,
 }
 
 /// A source of a typed level.
@@ -57,6 +59,8 @@ pub(super) struct Outer {
     pub(super) soffset: usize,
     /// Nothing before it is read, where no lower bound was written.
     pub(super) read_from: i64,
+    /// What the outermost level reads, inclusive: no subquery looks back beyond it.
+    pub(super) reads: (i64, i64),
 }
 
 impl Outer {
@@ -69,6 +73,7 @@ impl Outer {
             slimit: 0,
             soffset: 0,
             read_from: TIME_MIN,
+            reads: (TIME_MIN, TIME_MAX),
         }
     }
 }
@@ -94,7 +99,8 @@ impl<'a> Linker<'a> {
         self.charge(
             (level.fields.len() as u64).saturating_mul(sources.len() as u64).saturating_mul(LOOKUP_BYTES),
         )?;
-        let mut typed = Typed { level, fields: Vec::new(), dimensions: Vec::new(), sources };
+        let tags_as_fields = BTreeSet::new();
+        let mut typed = Typed { level, fields: Vec::new(), dimensions: Vec::new(), sources, tags_as_fields };
         let names = self.names(&typed);
         let type_of_name = |name: &str| self.type_of_name(&typed, name);
         let fields: Vec<SelectField> = level
@@ -102,6 +108,13 @@ impl<'a> Linker<'a> {
             .iter()
             .map(|f| SelectField { expr: with_types(&f.expr, &type_of_name), alias: f.alias.clone() })
             .collect();
+        let as_field = |field: &SelectField| match &field.expr {
+            Expr::VarRef(VarRef { name, data_type: Some(DataType::AnyField) }) => Some(name.clone()),
+            _ => None,
+        };
+        let as_fields = level.fields.iter().filter_map(as_field);
+        let tags_as_fields = as_fields.filter(|name| type_of_name(name) == Some(DataType::Tag)).collect();
+        typed.tags_as_fields = tags_as_fields;
         typed.fields = expand_fields(&fields, &level.dimensions, &names)?;
         if typed.fields.len() > COLUMNS_MAX {
             let count = typed.fields.len();
@@ -134,10 +147,8 @@ impl<'a> Linker<'a> {
                 TypedSource::Subquery(inner) => {
                     names.tags.extend(inner.dimensions.iter().cloned());
                     for field in &inner.fields {
-                        if let Ok(Some(data_type)) = type_of(&field.expr) {
-                            let entry = names.fields.entry(field_name(field)).or_default();
-                            *entry = stronger(*entry, Some(data_type));
-                        }
+                        let entry = names.fields.entry(field_name(field)).or_default();
+                        *entry = stronger(*entry, type_of_item(&field.expr));
                     }
                 }
             }
@@ -190,16 +201,12 @@ impl<'a> Linker<'a> {
         {
             self.check_buckets(buckets)?;
         }
-        let mut rows = RowLimits {
+        let rows = RowLimits {
             limit: level.limit,
             offset: level.offset,
             slimit: level.slimit.saturating_add(outer.slimit),
             soffset: level.soffset.saturating_add(outer.soffset),
         };
-        if level.is_raw && rows.limit == 0 && rows.offset > 0 && !reads_subquery(level) {
-            // 1.x reads one row more than the offset.
-            rows.limit = 1;
-        }
         let fill = fill_of(level, &window);
         let mut builder = CallBuilder {
             window: &window,
@@ -210,20 +217,31 @@ impl<'a> Linker<'a> {
             rows,
             seed: self.now_ns as u64,
             leaves: Vec::new(),
-            is_tag_of_subquery: &|name| typed.is_tag_of_subquery(name),
-            fault: None,
+            built: false,
+            faults: Vec::new(),
         };
         let list = builder.select_list(&typed.fields)?;
-        let (mut specs, fault) = (builder.leaves, builder.fault);
+        let (mut specs, faults) = (builder.leaves, builder.faults);
+        let faults = faults.into_iter().map(|fault| self.fault(typed, &specs, fault)).collect();
         let read_from = outer.read_from.max(self.first_bucket(&window, range, fill.is_some()));
         for spec in &mut specs {
-            if spec.leaf.range.0 <= TIME_MIN {
-                spec.leaf.range.0 = read_from;
+            let (from, to) = &mut spec.leaf.range;
+            if *from <= TIME_MIN {
+                *from = read_from;
             }
+            (*from, *to) = ((*from).max(outer.reads.0), (*to).min(outer.reads.1));
         }
         self.charge(STAGE_BYTES + specs.iter().map(spec_bytes).sum::<u64>())?;
         let filled = fill.as_ref().and_then(|_| window.count(range)).filter(|_| range.0 > TIME_MIN);
-        let sources = self.sources(typed, &specs, (&window, rows, read_from, filled), level)?;
+        let ranges = || specs.iter().map(|spec| spec.leaf.range);
+        let reads = match outer.range {
+            Some(_) => outer.reads,
+            None => (
+                ranges().map(|range| range.0).min().unwrap_or(range.0),
+                ranges().map(|range| range.1).max().unwrap_or(range.1),
+            ),
+        };
+        let sources = self.sources(typed, &specs, (&window, rows, read_from, filled), level, reads)?;
         Ok(Stage {
             sources,
             dimensions,
@@ -235,8 +253,22 @@ impl<'a> Linker<'a> {
             slots: list.slots,
             absent: absent_of(level),
             rows,
-            fault,
+            faults,
         })
+    }
+
+    /// A fault with the sources where it would be met.
+    fn fault(&self, typed: &Typed<'_>, specs: &[LeafSpec], (leaf, text): (usize, String)) -> Fault {
+        let driver = specs.get(leaf).and_then(|spec| spec.driver.as_ref());
+        let has = |source: &TypedSource<'_>| match (source, driver) {
+            (TypedSource::Measurement(measurement), Some(driver)) => {
+                driver.data_type != Some(DataType::Tag)
+                    && field_type(self.type_in_measurement(measurement, &driver.name)).is_some()
+            }
+            (TypedSource::Subquery(inner), Some(driver)) => inner.column(&driver.name).is_some(),
+            (_, None) => false,
+        };
+        Fault { leaf, text, sources: typed.sources.iter().map(has).collect() }
     }
 
     fn check_buckets(&self, buckets: u64) -> Result<(), QueryError> {
@@ -295,8 +327,15 @@ impl<'a> Linker<'a> {
         specs: &[LeafSpec],
         (window, rows, read_from, filled): (&Window, RowLimits, i64, Option<u64>),
         level: &Level,
+        reads: (i64, i64),
     ) -> Result<Vec<StageSource>, QueryError> {
-        let residual = level.condition.residual.as_ref();
+        // Of several sources, the strongest type of a name is what all of them compare.
+        let typed_condition =
+            level.condition.residual.as_ref().filter(|_| typed.sources.len() > 1).map(|expr| {
+                let field = |name: &str| field_type(self.type_of_name(typed, name)).map(data_type);
+                with_types(expr, &field)
+            });
+        let residual = typed_condition.as_ref().or(level.condition.residual.as_ref());
         let condition_bytes = residual.map_or(0, |expr| NODE_BYTES * nodes(expr));
         let fragment_bytes = FRAGMENT_BYTES + condition_bytes + specs.iter().map(spec_bytes).sum::<u64>();
         let mut sources = Vec::with_capacity(typed.sources.len());
@@ -321,6 +360,7 @@ impl<'a> Linker<'a> {
                         let outer = Outer {
                             range: Some((start, range.1)),
                             read_from,
+                            reads,
                             dimensions: specs.first().map(|s| s.leaf.dimensions.to_vec()).unwrap_or_default(),
                             window: window.clone(),
                             slimit: rows.slimit,
@@ -343,43 +383,61 @@ impl Typed<'_> {
         self.fields.iter().try_for_each(|field| type_of(&field.expr).map(drop))
     }
 
-    /// Whether a name is a tag that a subquery groups by or selects: functions are told of its type.
-    fn is_tag_of_subquery(&self, name: &str) -> bool {
-        self.sources.iter().any(|source| {
-            let TypedSource::Subquery(inner) = source else { return false };
-            inner.type_of_column(name) == Some(DataType::Tag)
-        })
-    }
-
     /// The type of a column as an outer level sees it: a select item, else a GROUP BY tag.
     pub(super) fn type_of_column(&self, name: &str) -> Option<DataType> {
-        let item = self.fields.iter().find(|f| field_name(f) == name);
-        let found = item.and_then(|f| type_of(&f.expr).ok().flatten());
-        // A column of no type is nothing; one that is no item may be a tag.
-        let tag = item.is_none() && self.column(name).is_some();
-        found.or_else(|| tag.then_some(DataType::Tag))
+        let mut found = None;
+        for field in &self.fields {
+            if field_name(field) == name {
+                // What does not go together is nothing, whatever else has that name.
+                found = match &field.expr {
+                    Expr::VarRef(reference) if self.tags_as_fields.contains(&reference.name) => {
+                        Some(DataType::Tag)
+                    }
+                    expr => type_as_item(expr).ok()?,
+                };
+                break;
+            }
+            let tag = |added: &SelectField| match &added.expr {
+                Expr::VarRef(reference) if reference.name == name => reference.data_type,
+                _ => None,
+            };
+            if let Some(tag) = added_columns(&field.expr).iter().find_map(tag) {
+                found = Some(tag);
+                break;
+            }
+        }
+        found.or_else(|| self.dimensions.iter().any(|d| d == name).then_some(DataType::Tag))
+    }
+
+    /// Where WHERE of an outer level finds a name: among the columns by their final names, else it is taken for a tag.
+    pub(super) fn condition_column(&self, name: &str) -> Option<InnerColumn> {
+        let names = column_names("time", &self.fields);
+        let index = names.iter().skip(1).position(|column| column == name)?;
+        let types = self.fields.iter().flat_map(|field| {
+            let added = added_columns(&field.expr).len();
+            let own = field_type(type_of_item(&field.expr));
+            std::iter::once(own).chain(std::iter::repeat_n(Some(FieldType::String), added))
+        });
+        Some(InnerColumn::Field(index, types.into_iter().nth(index).flatten()))
     }
 
     /// Where a column is in the rows of this level: an output with its type, or a GROUP BY tag.
-    pub(super) fn column(&self, name: &str) -> Option<crate::stage::InnerColumn> {
+    pub(super) fn column(&self, name: &str) -> Option<InnerColumn> {
         let mut index = 0;
         for field in &self.fields {
             if field_name(field) == name {
-                let own = type_of(&field.expr).ok().flatten();
-                return Some(crate::stage::InnerColumn::Field(index, field_type(own)));
+                let own = type_of_item(&field.expr);
+                return Some(InnerColumn::Field(index, field_type(own)));
             }
             let added = added_columns(&field.expr);
             for (i, column) in added.iter().enumerate() {
                 if matches!(&column.expr, Expr::VarRef(reference) if reference.name == name) {
-                    return Some(crate::stage::InnerColumn::Field(index + i + 1, Some(FieldType::String)));
+                    return Some(InnerColumn::Field(index + i + 1, Some(FieldType::String)));
                 }
             }
             index += 1 + added.len();
         }
-        self.dimensions
-            .iter()
-            .find(|d| *d == name)
-            .map(|d| crate::stage::InnerColumn::Tag(Arc::from(d.as_str())))
+        self.dimensions.iter().find(|d| *d == name).map(|d| InnerColumn::Tag(Arc::from(d.as_str())))
     }
 }
 
@@ -411,10 +469,6 @@ fn nodes(expr: &Expr) -> u64 {
         Expr::Regex(pattern) => 1 + regex::check(pattern).unwrap_or(0) / 4,
         _ => 1,
     }
-}
-
-fn reads_subquery(level: &Level) -> bool {
-    level.sources.iter().any(|s| matches!(s, Source::Subquery(_)))
 }
 
 /// What empty windows get; `None` when they are left out.

@@ -92,11 +92,27 @@ pub(super) fn map_references(expr: &Expr, f: &mut impl FnMut(&VarRef) -> VarRef)
 
 /// The type of an expression whose references are typed; `None` is unknown.
 pub(super) fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
+    type_seen(expr, Some(DataType::Float))
+}
+
+/// The type that an outer level sees of a select item; what does not go together is unknown, and so are math functions of
+/// something unknown.
+pub(super) fn type_of_item(expr: &Expr) -> Option<DataType> {
+    type_as_item(expr).ok().flatten()
+}
+
+/// As [`type_of_item`], with what does not go together as an error.
+pub(super) fn type_as_item(expr: &Expr) -> Result<Option<DataType>, QueryError> {
+    type_seen(expr, None)
+}
+
+/// `of_unknown` is the type of a math function of something unknown.
+fn type_seen(expr: &Expr, of_unknown: Option<DataType>) -> Result<Option<DataType>, QueryError> {
     match expr {
         Expr::VarRef(reference) => Ok(reference.data_type.filter(|t| *t != DataType::AnyField)),
-        Expr::Call(call) => type_of_call(call),
-        Expr::Binary(binary) => type_of_binary(binary),
-        Expr::Paren(inner) => type_of(inner),
+        Expr::Call(call) => type_of_call(call, of_unknown),
+        Expr::Binary(binary) => type_of_binary(binary, of_unknown),
+        Expr::Paren(inner) => type_seen(inner, of_unknown),
         Expr::Number(_) => Ok(Some(DataType::Float)),
         Expr::Integer(_) => Ok(Some(DataType::Integer)),
         Expr::Unsigned(_) => Ok(Some(DataType::Unsigned)),
@@ -112,8 +128,8 @@ pub(super) fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
     }
 }
 
-fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
-    let args = call.args.iter().map(type_of).collect::<Result<Vec<_>, _>>()?;
+fn type_of_call(call: &Call, of_unknown: Option<DataType>) -> Result<Option<DataType>, QueryError> {
+    let args = call.args.iter().map(|a| type_seen(a, of_unknown)).collect::<Result<Vec<_>, _>>()?;
     let first = args.first().copied().flatten();
     Ok(match call.name.as_str() {
         "mean"
@@ -135,14 +151,26 @@ fn type_of_call(call: &Call) -> Result<Option<DataType>, QueryError> {
         | "holt_winters_with_fit" => Some(DataType::Float),
         "count" | "elapsed" => Some(DataType::Integer),
         "abs" | "ceil" | "floor" | "round" => first,
+        "atan2" | "pow" if first.is_none() && of_unknown.is_some() => {
+            // Where the first argument says nothing, 1.6 looks at the second.
+            match args.get(1).copied().flatten() {
+                Some(other @ (DataType::String | DataType::Boolean | DataType::Tag)) => {
+                    let (function, other) = (&call.name, name(other));
+                    return Err(QueryError::Statement(format!(
+                        "invalid argument type for the second argument in {function}(): {other}"
+                    )));
+                }
+                _ => of_unknown,
+            }
+        }
         // 1.6 takes the result of other math functions for what their argument is, too, if it knows that.
-        name if math::Function::by_name(name).is_some() => first.or(Some(DataType::Float)),
+        name if math::Function::by_name(name).is_some() => first.or(of_unknown),
         _ => first,
     })
 }
 
-fn type_of_binary(binary: &BinaryExpr) -> Result<Option<DataType>, QueryError> {
-    let (lhs, rhs) = (type_of(&binary.lhs)?, type_of(&binary.rhs)?);
+fn type_of_binary(binary: &BinaryExpr, of_unknown: Option<DataType>) -> Result<Option<DataType>, QueryError> {
+    let (lhs, rhs) = (type_seen(&binary.lhs, of_unknown)?, type_seen(&binary.rhs, of_unknown)?);
     check_signs(binary, lhs, rhs)?;
     let (Some(lhs), Some(rhs)) = (lhs, rhs) else { return Ok(lhs.or(rhs)) };
     // What zero and zero make tells the type.

@@ -26,7 +26,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn of(condition: Option<&Expr>, context: &ShowContext<'_>) -> Result<Self, QueryError> {
-        let environment = Environment { now_ns: Some(context.now_ns), zone: None };
+        let environment = Environment { now_ns: Some(context.now_ns), ..Environment::default() };
         let Condition { bounds, residual } = Condition::split(condition, &environment)?;
         let range = (bounds.min.is_some() || bounds.max.is_some()).then(|| {
             let end = bounds.max.unwrap_or(TIME_MAX).saturating_add(1);

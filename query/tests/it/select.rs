@@ -16,6 +16,8 @@ use serde_json::Value;
 const RECORDING: &str = include_str!("testdata/select.jsonl");
 /// The technical-analysis functions, as 1.6.7 and 1.8.10 answer alike.
 const TECHNICAL: &str = include_str!("testdata/technical.jsonl");
+/// Random statements that once were answered otherwise.
+const FUZZED: &str = include_str!("testdata/fuzzed.jsonl");
 
 /// Replays a recording over so many groups; the answers that differ.
 fn replay(recording: &str, groups: usize) -> (usize, Vec<String>) {
@@ -71,6 +73,11 @@ fn answers_are_those_of_influxdb() {
 #[test]
 fn technical_analysis_is_that_of_influxdb() {
     check(TECHNICAL);
+}
+
+#[test]
+fn answers_to_random_statements_are_those_of_influxdb() {
+    check(FUZZED);
 }
 
 #[test]

@@ -199,6 +199,11 @@ impl GroupReader for Group {
         Box::new(OpenPolicy { columns: columns.collect(), decoded: Arc::clone(&self.decoded) })
     }
 
+    fn slices(&self, policy: RetentionPolicyId) -> Vec<TimeRange> {
+        let has = self.points.keys().any(|(stored, ..)| *stored == policy);
+        if has { vec![TimeRange::ALL] } else { Vec::new() }
+    }
+
     fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
         self.points
             .iter()
