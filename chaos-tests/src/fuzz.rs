@@ -17,13 +17,16 @@ pub mod tree;
 pub mod verdict;
 
 mod change;
+mod clauses;
 mod condition;
+mod explained;
 mod expression;
+mod msgpack;
 mod select;
 mod show;
 mod time_text;
 
-pub use campaign::{Outcome, Plan, Servers, run};
+pub use campaign::{Outcome, Plan, Servers, fill, run};
 
 use crate::{Cluster, Oracle};
 use grammar::Grammar;

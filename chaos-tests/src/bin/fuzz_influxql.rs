@@ -1,7 +1,8 @@
 //! Random InfluxQL against a real influxd and a cluster:
-//! `fuzz_influxql [--seed N] [--statements N] [--round N] [--shown N]`.
+//! `fuzz_influxql [--seed N] [--statements N] [--round N] [--shown N]`. With `--hold 1` it writes the points of the round to both
+//! and keeps them up until its standard input ends, for a person who wants to ask.
 
-use chaos_tests::fuzz::{Plan, Servers, run};
+use chaos_tests::fuzz::{Plan, Servers, fill, run};
 use chaos_tests::report::say;
 use chaos_tests::{Cluster, Oracle, Settings};
 use std::process::ExitCode;
@@ -23,6 +24,12 @@ fn main() -> ExitCode {
     say(&format!("fuzz_influxql --seed {} --statements {}", plan.seed, plan.statements));
     let started = Instant::now();
     let (oracle, cluster) = (Oracle::start(), Cluster::start(&Settings::default()));
+    if number("--hold", 0) > 0 {
+        fill(&plan, &mut Servers::new(&oracle, &cluster));
+        say(&format!("influxd at {}, nodes at {}", oracle.address(), cluster.addresses().join(" ")));
+        let ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        return if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let outcome = run(&plan, &mut Servers::new(&oracle, &cluster));
     for (why, count) in &outcome.explained {
         say(&format!("  explained: {count} × {why}"));

@@ -1,6 +1,7 @@
 //! A run: rounds of a schema, its points and statements, the same for both servers.
 
 use super::ask::Ask;
+use super::explained;
 use super::grammar::Grammar;
 use super::points::random_points;
 use super::schema::{Schema, quoted};
@@ -93,6 +94,11 @@ pub fn run(plan: &Plan, servers: &mut Servers) -> Outcome {
         ));
     }
     outcome
+}
+
+/// Writes the points of a plan's first round, and asks nothing.
+pub fn fill(plan: &Plan, servers: &mut Servers) {
+    Round::new(plan, plan.first_round, servers).fill(&mut Outcome::default());
 }
 
 struct Round<'a> {
@@ -195,6 +201,10 @@ impl<'a> Round<'a> {
                     *outcome.explained.entry("once, and not again").or_insert(0) += 1;
                     return;
                 }
+                if !changes && let Some(why) = self.reason(ask) {
+                    *outcome.explained.entry(why).or_insert(0) += 1;
+                    return;
+                }
                 let shown = outcome.differences.len() < self.plan.shown_max;
                 let text = if shown && !changes {
                     self.shrunk(ask, tree)
@@ -208,6 +218,18 @@ impl<'a> Round<'a> {
                 outcome.differences.push(text);
             }
         }
+    }
+
+    /// A reason that shows in another form of the answer, or without clauses that are known to differ.
+    fn reason(&mut self, ask: &Ask) -> Option<&'static str> {
+        let json = ask.as_json();
+        if let Verdict::Explained(why) = self.servers.ask(&json, self.turn).0 {
+            return Some(why);
+        }
+        explained::loosened(&ask.q).into_iter().find_map(|(q, why)| {
+            let looser = Ask { q, ..json.clone() };
+            (!matches!(self.servers.ask(&looser, self.turn).0, Verdict::Differs(_))).then_some(why)
+        })
     }
 
     /// The simplest request that still differs, and how.

@@ -1,10 +1,13 @@
 //! WHERE clauses.
 
-use super::grammar::{Grammar, Scope, duration};
+use super::grammar::{Grammar, Scope};
 use super::schema::{Kind, string_literal};
 use super::time_text::SECOND;
 use super::tree::Tree;
 use crate::sequence;
+
+/// Some time less than a thousand weeks ago for as long as this is compiled.
+const THOUSAND_WEEKS_AGO: i64 = 1_500_000_000 * SECOND;
 
 impl Grammar<'_> {
     /// A tree of comparisons of tags and fields.
@@ -115,7 +118,9 @@ impl Grammar<'_> {
             1 => "time > 'nonsense'".into(),
             2 => format!("time < {}", self.literal(Kind::Float)).into(),
             3 => "time < now()".into(),
-            4 => format!("time > now() - {}", duration(1_000 * 604_800 * SECOND)).into(),
+            // Never as the bound that counts: it is shown as the time of a row.
+            4 if time > THOUSAND_WEEKS_AGO => format!("time > now() - 1000w AND time >= {literal}").into(),
+            4 => "time < now() - 1000w".into(),
             5 => format!("{literal} < time").into(),
             6 => format!("time = {literal}").into(),
             7..13 => format!("time >= {literal}").into(),

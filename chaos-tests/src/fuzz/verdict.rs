@@ -1,5 +1,6 @@
 //! Two answers, compared to the byte but for what must differ.
 
+use super::{explained, msgpack};
 use crate::client::{ClientError, Response};
 
 /// What two answers to one request say about each other.
@@ -67,15 +68,27 @@ pub fn compare(
     }
     let lower = q.to_lowercase();
     let rounds = ROUNDING.iter().any(|function| lower.contains(function));
+    let packed = want.header("Content-Type") == Some("application/x-msgpack");
+    let unpacked = packed.then(|| Some((msgpack::as_text(&want.body)?, msgpack::as_text(&got.body)?)));
+    let (want_text, got_text) = unpacked.flatten().unwrap_or((want_text, got_text));
     match first_difference(want_text.as_bytes(), got_text.as_bytes(), rounds) {
         None => Verdict::Same,
-        Some(_) if lower.contains("percentile(") && want_text.len() == got_text.len() => {
-            Verdict::Explained("which of equal values percentile() names is a matter of Go's sort")
-        }
-        Some((a, b)) => {
-            Verdict::Differs(format!("want {}\n      got  {}", around(&want_text, a), around(&got_text, b)))
-        }
+        Some((a, b)) => explained::reason(q, &want_text, &got_text).map_or_else(
+            || {
+                Verdict::Differs(format!(
+                    "want {}\n      got  {}",
+                    around(&want_text, a),
+                    around(&got_text, b)
+                ))
+            },
+            Verdict::Explained,
+        ),
     }
+}
+
+/// Whether two texts differ in the last digits of numbers only.
+pub(super) fn equal_but_for_rounding(want: &str, got: &str) -> bool {
+    first_difference(want.as_bytes(), got.as_bytes(), true).is_none()
 }
 
 /// The ASCII of a header, without control characters: a Go server sends any byte, most others cannot.

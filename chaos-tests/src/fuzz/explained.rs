@@ -1,0 +1,278 @@
+//! Differences that have a reason: where 1.x's answer is an accident, and this very accident is what is seen.
+//!
+//! A reason is given for the shape of the statement and the shape of the difference together, so that another fault in a
+//! statement of that shape still shows. `tests/it/testdata/differences.md` lists them for people.
+
+use super::clauses::{Level, levels, without};
+use super::verdict::equal_but_for_rounding;
+use serde_json::Value;
+
+/// One series of an answer.
+#[derive(Debug, Clone, PartialEq)]
+struct Series {
+    /// Measurement and tags, as text.
+    key: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<Value>>,
+}
+
+/// Why the answers to `q` differ, if that is known.
+pub(super) fn reason(q: &str, want: &str, got: &str) -> Option<&'static str> {
+    if let Some(reason) = of_faults(want, got) {
+        return Some(reason);
+    }
+    let (want_series, got_series) = (series(want)?, series(got)?);
+    let levels = levels(q);
+    let calls = |name: &str| levels.iter().any(|level| level.calls(name));
+    let case = Case { levels: &levels, want: &want_series, got: &got_series };
+    if calls("integral") && case.is_reordered() {
+        return Some("integral() gives its series in the order of a Go map");
+    }
+    if levels.len() > 1 && case.permutes_rows_of_one_time() {
+        return Some("rows of one time of several series of a subquery come in the order of a heap");
+    }
+    if calls("percentile") && case.ends_early() {
+        return Some("a window where percentile() finds no point ends the answer there");
+    }
+    if case.repeats_windows() {
+        return Some("windows of a subquery come series after series, and its reader begins anew with each");
+    }
+    case.ties()
+}
+
+/// Of two functions that do not take their column, 1.x tells the one that a Go map gives first.
+fn of_faults(want: &str, got: &str) -> Option<&'static str> {
+    let function = |text: &str| {
+        let (_, rest) = text.split_once("\"error\":\"unsupported ")?;
+        rest.contains(" iterator type: ")
+            .then(|| rest.split_once(" iterator").map(|(name, _)| name.to_owned()))?
+    };
+    (function(want)? != function(got)?).then_some("which of two faults is told is a matter of Go's map")
+}
+
+/// The series of all statements; `None` if there is something else in the answer.
+fn series(text: &str) -> Option<Vec<Series>> {
+    let answer: Value = serde_json::from_str(text).ok()?;
+    let mut all = Vec::new();
+    for result in answer.get("results")?.as_array()? {
+        if result.get("error").is_some() {
+            return None;
+        }
+        for series in result.get("series").and_then(Value::as_array).into_iter().flatten() {
+            let key = format!("{} {}", series.get("name")?, series.get("tags").unwrap_or(&Value::Null));
+            let columns = series.get("columns")?.as_array()?;
+            let rows = series.get("values")?.as_array()?;
+            all.push(Series {
+                key,
+                columns: columns.iter().map(|c| c.as_str().unwrap_or_default().to_owned()).collect(),
+                rows: rows.iter().filter_map(|row| row.as_array().cloned()).collect(),
+            });
+        }
+    }
+    Some(all)
+}
+
+struct Case<'a> {
+    levels: &'a [Level],
+    want: &'a [Series],
+    got: &'a [Series],
+}
+
+impl Case<'_> {
+    /// The same series in another order, in pieces or not.
+    fn is_reordered(&self) -> bool {
+        let sorted = |all: &[Series]| {
+            let mut whole: Vec<Series> = Vec::new();
+            for part in all {
+                match whole.iter_mut().find(|series| series.key == part.key) {
+                    Some(series) => series.rows.extend(part.rows.iter().cloned()),
+                    None => whole.push(part.clone()),
+                }
+            }
+            for series in &mut whole {
+                series.rows.sort_by_key(|row| row.first().and_then(Value::as_i64));
+            }
+            whole.sort_by(|a, b| a.key.cmp(&b.key));
+            whole
+        };
+        let (want, got) = (sorted(self.want), sorted(self.got));
+        want.len() == got.len()
+            && want.iter().zip(&got).all(|(want, got)| {
+                want.key == got.key && equal_but_for_rounding(&rows_text(want), &rows_text(got))
+            })
+    }
+
+    /// The same rows, in another order among those of one time.
+    fn permutes_rows_of_one_time(&self) -> bool {
+        let text = |series: &Series| {
+            let mut rows: Vec<(Option<i64>, String)> = Vec::new();
+            for row in &series.rows {
+                rows.push((row.first().and_then(Value::as_i64), Value::from(row.clone()).to_string()));
+            }
+            let in_order =
+                rows.windows(2).all(|r| r[0].0 <= r[1].0) || rows.windows(2).all(|r| r[0].0 >= r[1].0);
+            rows.sort();
+            (in_order, rows)
+        };
+        self.want.len() == self.got.len()
+            && self.want.iter().zip(self.got).all(|(want, got)| {
+                let (want_text, got_text) = (text(want), text(got));
+                want.key == got.key && want_text.0 && got_text.0 && want_text.1 == got_text.1
+            })
+    }
+
+    /// From some window on, 1.x has nothing where there is something here.
+    fn ends_early(&self) -> bool {
+        self.got.iter().all(|got| {
+            let Some(want) = self.want.iter().find(|want| want.key == got.key) else { return true };
+            let mut ended = false;
+            let rows = got.rows.iter().all(|row| {
+                match want.rows.iter().find(|other| other.first() == row.first()) {
+                    None => true,
+                    Some(other) if other == row => !ended || other.iter().skip(1).all(Value::is_null),
+                    Some(other) => {
+                        ended = true;
+                        other.iter().skip(1).any(Value::is_null)
+                    }
+                }
+            });
+            rows && want.rows.len() <= got.rows.len()
+        }) && self.levels[0].groups_by_time()
+    }
+
+    /// A series of 1.x has a window twice, where it has each once here.
+    fn repeats_windows(&self) -> bool {
+        let grouped = self.levels.iter().skip(1).any(Level::groups_by_tags);
+        grouped
+            && self.levels[0].groups_by_time()
+            && !self.want.iter().all(rises)
+            && self.got.iter().all(rises)
+    }
+
+    /// Other values in rows of the same series and times, where several points are equally good.
+    fn ties(&self) -> Option<&'static str> {
+        let same_rows = self.want.len() == self.got.len()
+            && self.want.iter().zip(self.got).all(|(want, got)| {
+                want.key == got.key && want.columns == got.columns && want.rows.len() == got.rows.len()
+            });
+        if !same_rows {
+            return None;
+        }
+        let calls = |name: &str| self.levels.iter().any(|level| level.calls(name));
+        let pairs = || self.want.iter().zip(self.got).flat_map(|(want, got)| want.rows.iter().zip(&got.rows));
+        let same_in = |column: usize| pairs().all(|(want, got)| want.get(column) == got.get(column));
+        let nested = |name: &str| self.levels.iter().skip(1).any(|level| level.calls(name));
+        if nested("percentile") || (calls("percentile") && same_in(1)) {
+            return Some("which of equal values percentile() names is a matter of Go's sort");
+        }
+        if calls("mode") && same_in(0) && self.differs_in_one_column() {
+            return Some("which of equally frequent values mode() names is a matter of Go's sort");
+        }
+        let selects = ["min", "max"].into_iter().any(calls) && self.levels[0].calls_once();
+        if selects && same_in(0) && same_in(1) {
+            return Some(
+                "which of two rows of one time and value min() and max() name depends on the cores there",
+            );
+        }
+        None
+    }
+
+    fn differs_in_one_column(&self) -> bool {
+        let mut columns = std::collections::BTreeSet::new();
+        for (want, got) in self.want.iter().zip(self.got) {
+            for (want, got) in want.rows.iter().zip(&got.rows) {
+                columns.extend((0..want.len().max(got.len())).filter(|i| want.get(*i) != got.get(*i)));
+            }
+        }
+        columns.len() == 1
+    }
+}
+
+/// Statements that are answered alike where those with these clauses are not, and why the clauses mean something else there.
+pub(super) fn loosened(q: &str) -> Vec<(String, &'static str)> {
+    let series = without(q, &["slimit", "soffset"], |_, _| true);
+    let rows = without(q, &["limit", "offset"], |n, level| {
+        (n > 0 && level.groups_by_tags()) || level.groups_twice()
+    });
+    let integers = levels(q).iter().any(|level| level.calls("abs")).then(|| with_floor(q));
+    let reasons = [
+        (integers, "abs() of an integer is the integer there"),
+        (series, "SLIMIT counts the series of each shard group by itself, those without points, too"),
+        (
+            rows,
+            "LIMIT in a subquery counts anew whenever series alternate, and twice where a tag is named twice",
+        ),
+    ];
+    reasons.into_iter().filter_map(|(q, why)| Some((q?, why))).collect()
+}
+
+/// floor() in the place of abs(): an integer is the same to both.
+fn with_floor(q: &str) -> String {
+    q.replace("abs(", "floor(").replace("ABS(", "floor(")
+}
+
+/// Whether times rise or fall all the way.
+fn rises(series: &Series) -> bool {
+    let times: Vec<i64> = series.rows.iter().filter_map(|row| row.first().and_then(Value::as_i64)).collect();
+    times.windows(2).all(|t| t[0] < t[1]) || times.windows(2).all(|t| t[0] > t[1])
+}
+
+fn rows_text(series: &Series) -> String {
+    format!(
+        "{:?} {}",
+        series.columns,
+        Value::from(series.rows.iter().cloned().map(Value::from).collect::<Vec<_>>())
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(series: &str) -> String {
+        format!(r#"{{"results":[{{"statement_id":0,"series":[{series}]}}]}}"#)
+    }
+
+    fn one(rows: &str) -> String {
+        answer(&format!(r#"{{"name":"m","columns":["time","x"],"values":[{rows}]}}"#))
+    }
+
+    #[test]
+    fn a_reason_needs_its_statement_and_its_difference() {
+        let of = |q: &str, want: &str, got: &str| reason(q, &one(want), &one(got)).is_some();
+        assert!(of("SELECT percentile(i, 5) FROM m", "[1,2]", "[2,2]"));
+        assert!(!of("SELECT percentile(i, 5) FROM m", "[1,2]", "[2,3]"));
+        assert!(of("SELECT mode(i) FROM m", "[1,2]", "[1,3]"));
+        assert!(!of("SELECT mode(i) FROM m", "[1,2]", "[2,2]"));
+        let ties = "SELECT x FROM (SELECT x FROM m GROUP BY h)";
+        assert!(of(ties, "[1,2],[1,3],[3,4]", "[1,3],[1,2],[3,4]"));
+        assert!(!of(ties, "[1,2],[1,3],[3,4]", "[1,3],[1,4],[3,4]"));
+        let ended = "SELECT percentile(x, 10) FROM m GROUP BY time(1s)";
+        assert!(of(ended, "[1,2],[2,null]", "[1,2],[2,5]"));
+        assert!(!of(ended, "[1,2],[2,6]", "[1,2],[2,5]"));
+        let windows = "SELECT max(x) FROM (SELECT max(x) FROM m GROUP BY h fill(0)) GROUP BY time(1s)";
+        assert!(of(windows, "[1,2],[2,3],[1,4]", "[1,4],[2,3]"));
+        assert!(!of(windows, "[1,2],[2,3]", "[1,4],[2,3]"));
+    }
+
+    #[test]
+    fn selectors_may_name_another_row_of_the_same_value() {
+        let row = |cells: &str| {
+            answer(&format!(r#"{{"name":"m","columns":["time","last","n"],"values":[{cells}]}}"#))
+        };
+        let q = r#"SELECT last("b"), n FROM "disk/io" WHERE time < '1960-01-10' + 2074s GROUP BY time(1w)"#;
+        let (want, got) = (row("[-3,false,-30],[-2,true,15]"), row("[-3,false,-30],[-2,true,53]"));
+        assert!(reason(q, &want, &got).is_some());
+        assert!(reason(q, &want, &got.replace("true", "false")).is_none());
+    }
+
+    #[test]
+    fn series_in_another_order_are_the_same_series() {
+        let series = |tag: &str| {
+            format!(r#"{{"name":"m","tags":{{"h":"{tag}"}},"columns":["time","x"],"values":[[1,2.5]]}}"#)
+        };
+        let (a, b) = (format!("{},{}", series("a"), series("b")), format!("{},{}", series("b"), series("a")));
+        assert!(reason("SELECT integral(x) FROM m GROUP BY h", &answer(&a), &answer(&b)).is_some());
+        assert!(reason("SELECT sum(x) FROM m GROUP BY h", &answer(&a), &answer(&b)).is_none());
+    }
+}
