@@ -124,7 +124,13 @@ impl SelectPlan {
     pub(crate) fn describe_and_link(&self, scatter: &dyn Scatter) -> Result<Linked, QueryError> {
         let mut descriptions = Descriptions::new();
         let bounds = self.level.condition.bounds;
-        let range = (bounds.min.unwrap_or(TIME_MIN), bounds.max.unwrap_or(TIME_MAX));
+        let mut range = (bounds.min.unwrap_or(TIME_MIN), bounds.max.unwrap_or(TIME_MAX));
+        let before = self.level.windows_before().saturating_mul(self.level.window.interval);
+        if self.level.ascending {
+            range.0 = range.0.saturating_sub(before).max(TIME_MIN);
+        } else {
+            range.1 = range.1.saturating_add(before).min(TIME_MAX);
+        }
         describe(&self.level, range, scatter, &mut descriptions)?;
         // Where no shard is read, not even tags are known.
         for description in descriptions.values_mut().filter(|description| !description.reads_shards) {

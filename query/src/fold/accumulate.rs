@@ -7,6 +7,7 @@ use crate::result::Cell;
 use model::FieldValue;
 use model::scan::ChunkStats;
 use model::value::Values;
+use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -317,23 +318,34 @@ impl<T: Scalar, const LAST: bool> Accumulator<T> for Edge<T, LAST> {
         self.heads = closing.map(|closing| Heads::of_one(closing, self.time, self.value.clone()));
     }
 
-    fn merge(&mut self, other: Self) {
-        if let (Some(mine), Some(theirs)) = (&mut self.heads, other.heads) {
-            mine.merge(theirs, LAST);
+    fn merge(&mut self, mut other: Self) {
+        if let (Some(mine), Some(_)) = (&mut self.heads, &other.heads) {
+            if let Some(theirs) = other.heads {
+                mine.merge(theirs, LAST);
+            }
             return;
         }
+        // A subquery has no series to tell apart: what was found of those is one point beside its own.
+        self.settle();
+        other.settle();
         let wins = if LAST { other.time > self.time } else { other.time < self.time };
         if wins || (other.time == self.time && other.value.wins_tie(&self.value, LAST)) {
             (self.time, self.value) = (other.time, other.value);
         }
     }
 
-    fn finish(self) -> (Option<i64>, Cell) {
-        let (time, value) = match self.heads {
-            Some(heads) => heads.finish(LAST).unwrap_or((self.time, self.value)),
-            None => (self.time, self.value),
-        };
-        (Some(time), value.cell())
+    fn finish(mut self) -> (Option<i64>, Cell) {
+        self.settle();
+        (Some(self.time), self.value.cell())
+    }
+}
+
+impl<T: Scalar, const LAST: bool> Edge<T, LAST> {
+    /// Names the point among the series that were closed.
+    fn settle(&mut self) {
+        if let Some((time, value)) = self.heads.take().and_then(|heads| heads.finish(LAST)) {
+            (self.time, self.value) = (time, value);
+        }
     }
 }
 
@@ -342,6 +354,12 @@ impl<T: Scalar, const LAST: bool> Accumulator<T> for Edge<T, LAST> {
 pub(crate) struct Spread<T> {
     min: T,
     max: T,
+}
+
+impl<T: Number> Spread<T> {
+    fn is_nan(&self) -> bool {
+        self.min.float().is_nan()
+    }
 }
 
 impl<T: Number> Accumulator<T> for Spread<T> {
@@ -362,10 +380,13 @@ impl<T: Number> Accumulator<T> for Spread<T> {
     }
 
     fn merge(&mut self, other: Self) {
-        if other.min < self.min {
+        // What compares with nothing is NaN, and stays so.
+        let takes =
+            |order: Option<Ordering>, wanted| order.map_or_else(|| other.is_nan(), |order| order == wanted);
+        if takes(other.min.partial_cmp(&self.min), Ordering::Less) {
             self.min = other.min;
         }
-        if other.max > self.max {
+        if takes(other.max.partial_cmp(&self.max), Ordering::Greater) {
             self.max = other.max;
         }
     }

@@ -15,7 +15,7 @@ use model::FieldType;
 use std::sync::Arc;
 
 /// A leaf and the names it reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LeafSpec {
     pub(super) leaf: Leaf,
     pub(super) driver: Option<VarRef>,

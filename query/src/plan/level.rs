@@ -148,10 +148,59 @@ impl Level {
                         || matches!(e, Expr::Call(c) if math::Function::by_name(&c.name).is_some())
                 })
             })
+            // A field of another type in one source may be one that has no points there.
+            || self.has_field_of_two_types()
+            // A field without points has no type, so that nothing is filled in for it.
+            || (self.fields.len() > 1 && matches!(self.fill, Fill::Number(_)))
             // A name in WHERE may be a field of one source and nothing in the other.
             || (self.sources.len() > 1 && self.condition.residual.is_some())
             // What an outer level sees of a subquery depends on the types of its columns.
             || self.sources.iter().any(|s| matches!(s, Source::Subquery(_)))
+    }
+}
+
+impl Level {
+    /// Windows before the first one whose shard groups 1.x knows, too, because functions look back to them.
+    pub(super) fn windows_before(&self) -> i64 {
+        let of_call = |call: &Call| match (call.name.as_str(), call.args.get(1)) {
+            ("moving_average", Some(Expr::Integer(points))) => *points,
+            (
+                "derivative"
+                | "non_negative_derivative"
+                | "difference"
+                | "non_negative_difference"
+                | "elapsed"
+                | "moving_average",
+                _,
+            ) => 1,
+            _ => 0,
+        };
+        let mut most = 0;
+        for field in &self.fields {
+            super::types::any(&field.expr, &mut |expr| {
+                if let Expr::Call(call) = expr {
+                    most = most.max(of_call(call));
+                }
+                false
+            });
+        }
+        most
+    }
+
+    /// Whether a name in the select list has different types in different measurements.
+    fn has_field_of_two_types(&self) -> bool {
+        let type_in = |source: &Source, name: &str| match source {
+            Source::Measurement(measurement) => measurement.field(name).map(|def| def.field_type),
+            Source::Subquery(_) => None,
+        };
+        let differs = |expr: &Expr| {
+            let Expr::VarRef(reference) = expr else { return false };
+            let mut types = self.sources.iter().filter_map(|source| type_in(source, &reference.name));
+            let first = types.next();
+            types.any(|other| Some(other) != first)
+        };
+        self.sources.len() > 1
+            && self.fields.iter().any(|field| super::types::any(&field.expr, &mut |e| differs(e)))
     }
 }
 
@@ -174,17 +223,24 @@ fn compile_fields(
 ) -> Result<(Vec<SelectField>, String), QueryError> {
     let mut time_column = "time".to_owned();
     let mut compiled = Vec::with_capacity(fields.len());
+    let mut after_time = false;
     for field in fields {
-        if let Expr::VarRef(reference) = &field.expr
-            && reference.name == "time"
-        {
+        let is_time = matches!(&field.expr, Expr::VarRef(reference) if reference.name == "time");
+        if is_time && !after_time {
+            after_time = true;
             if let Some(alias) = &field.alias {
                 time_column.clone_from(alias);
             }
             continue;
         }
+        after_time = false;
         let expr = reduce(&field.expr, &Environment::default());
-        validator.field(&expr)?;
+        if is_time {
+            // 1.x takes an item away while it walks over them, and does not see the next one.
+            validator.expr(&expr)?;
+        } else {
+            validator.field(&expr)?;
+        }
         compiled.push(SelectField { expr: distinct_as_call(expr), alias: field.alias.clone() });
     }
     Ok((compiled, time_column))

@@ -162,7 +162,11 @@ impl<'a> Linker<'a> {
         for source in &typed.sources {
             let here = match source {
                 TypedSource::Measurement(measurement) => self.type_in_measurement(measurement, name),
-                TypedSource::Subquery(inner) => inner.type_of_column(name),
+                TypedSource::Subquery(inner) => match inner.type_of_column(name) {
+                    Ok(found) => found,
+                    // What does not go together in one source is nothing in all of them.
+                    Err(_) => return None,
+                },
             };
             found = stronger(found, here);
         }
@@ -225,11 +229,9 @@ impl<'a> Linker<'a> {
         let faults = faults.into_iter().map(|fault| self.fault(typed, &specs, fault)).collect();
         let read_from = outer.read_from.max(self.first_bucket(&window, range, fill.is_some()));
         for spec in &mut specs {
-            let (from, to) = &mut spec.leaf.range;
-            if *from <= TIME_MIN {
-                *from = read_from;
+            if spec.leaf.range.0 <= TIME_MIN {
+                spec.leaf.range.0 = read_from;
             }
-            (*from, *to) = ((*from).max(outer.reads.0), (*to).min(outer.reads.1));
         }
         self.charge(STAGE_BYTES + specs.iter().map(spec_bytes).sum::<u64>())?;
         let filled = fill.as_ref().and_then(|_| window.count(range)).filter(|_| range.0 > TIME_MIN);
@@ -346,7 +348,13 @@ impl<'a> Linker<'a> {
                     let order = (window, level.ascending);
                     let elsewhere = |name: &str| field_type(self.type_of_name(typed, name));
                     let residual = (residual, &elsewhere as FieldTypes<'_>);
-                    let fragment = leaves::fragment(measurement, residual, specs, order, (rows, filled))?;
+                    let mut specs = specs.to_vec();
+                    for (from, to) in
+                        specs.iter_mut().map(|spec| (&mut spec.leaf.range.0, &mut spec.leaf.range.1))
+                    {
+                        (*from, *to) = ((*from).max(reads.0), (*to).min(reads.1));
+                    }
+                    let fragment = leaves::fragment(measurement, residual, &specs, order, (rows, filled))?;
                     sources.push(StageSource::Measurement(fragment));
                 }
                 TypedSource::Subquery(inner) => {
@@ -384,7 +392,11 @@ impl Typed<'_> {
     }
 
     /// The type of a column as an outer level sees it: a select item, else a GROUP BY tag.
-    pub(super) fn type_of_column(&self, name: &str) -> Option<DataType> {
+    ///
+    /// # Errors
+    ///
+    /// When the item's parts do not go together.
+    fn type_of_column(&self, name: &str) -> Result<Option<DataType>, QueryError> {
         let mut found = None;
         for field in &self.fields {
             if field_name(field) == name {
@@ -393,7 +405,7 @@ impl Typed<'_> {
                     Expr::VarRef(reference) if self.tags_as_fields.contains(&reference.name) => {
                         Some(DataType::Tag)
                     }
-                    expr => type_as_item(expr).ok()?,
+                    expr => type_as_item(expr)?,
                 };
                 break;
             }
@@ -406,7 +418,7 @@ impl Typed<'_> {
                 break;
             }
         }
-        found.or_else(|| self.dimensions.iter().any(|d| d == name).then_some(DataType::Tag))
+        Ok(found.or_else(|| self.dimensions.iter().any(|d| d == name).then_some(DataType::Tag)))
     }
 
     /// Where WHERE of an outer level finds a name: among the columns by their final names, else it is taken for a tag.
