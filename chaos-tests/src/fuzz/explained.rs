@@ -34,6 +34,9 @@ pub(super) fn reason(q: &str, want: &str, got: &str) -> Option<&'static str> {
     if calls("percentile") && case.ends_early() {
         return Some("a window where percentile() finds no point ends the answer there");
     }
+    if q.contains("now()") && case.shows_the_clock() {
+        return Some("a bound of time that is the clock's is shown as the time of a row");
+    }
     if case.repeats_windows() {
         return Some("windows of a subquery come series after series, and its reader begins anew with each");
     }
@@ -140,6 +143,22 @@ impl Case<'_> {
         }) && self.levels[0].groups_by_time()
     }
 
+    /// The same but for times that are a few seconds apart.
+    fn shows_the_clock(&self) -> bool {
+        const APART_NS: i64 = 60_000_000_000;
+        let rows = |all: &[Series]| -> Vec<(Option<i64>, Vec<Value>)> {
+            let rows = all.iter().flat_map(|series| &series.rows);
+            rows.map(|row| (row.first().and_then(Value::as_i64), row.iter().skip(1).cloned().collect()))
+                .collect()
+        };
+        let (want, got) = (rows(self.want), rows(self.got));
+        want.len() == got.len()
+            && want.iter().zip(&got).all(|(want, got)| {
+                let near = |(a, b): (i64, i64)| a.abs_diff(b) < APART_NS.unsigned_abs();
+                want.1 == got.1 && want.0.zip(got.0).is_some_and(near)
+            })
+    }
+
     /// A series of 1.x has a window twice, where it has each once here.
     fn repeats_windows(&self) -> bool {
         let grouped = self.levels.iter().skip(1).any(Level::groups_by_tags);
@@ -168,10 +187,10 @@ impl Case<'_> {
         if calls("mode") && same_in(0) && self.differs_in_one_column() {
             return Some("which of equally frequent values mode() names is a matter of Go's sort");
         }
-        let selects = ["min", "max"].into_iter().any(calls) && self.levels[0].calls_once();
+        let selects = ["min", "max", "first", "last"].into_iter().any(calls) && self.levels[0].calls_once();
         if selects && same_in(0) && same_in(1) {
             return Some(
-                "which of two rows of one time and value min() and max() name depends on the cores there",
+                "which of two rows of one time and value a selector names depends on the cores there",
             );
         }
         None
