@@ -75,6 +75,9 @@ pub struct Database {
     pub policies: Vec<RetentionPolicy>,
     /// The policy of writes and queries that name none; gone when that policy was dropped.
     pub default_policy: Option<RetentionPolicyId>,
+    /// The name of the default policy that was dropped, empty if none was: it stays the default by name, and a policy of
+    /// that name that is created again is it.
+    pub dropped_default: Arc<str>,
     /// Measurement → field → id and type.
     pub fields: FieldTable,
 }
@@ -178,6 +181,12 @@ impl Database {
     /// The default policy.
     pub fn default_policy(&self) -> Option<&RetentionPolicy> {
         self.policies.iter().find(|p| Some(p.id) == self.default_policy)
+    }
+
+    /// The name of the default policy, also of one that was dropped.
+    pub fn default_policy_name(&self) -> Option<&str> {
+        let dropped = (!self.dropped_default.is_empty()).then_some(&*self.dropped_default);
+        self.default_policy().map(|policy| &*policy.name).or(dropped)
     }
 
     /// The policy a write to `name` goes to: the default one for `""`; for `default` where only another default

@@ -59,6 +59,8 @@ mod tests {
             "CREATE DATABASE d",
             "CREATE RETENTION POLICY week ON d DURATION 7d REPLICATION 1",
             "CREATE DATABASE e WITH NAME always",
+            "CREATE DATABASE gone WITH NAME was",
+            "DROP RETENTION POLICY was ON gone",
         ] {
             catalog.apply(&catalog_command(&parse_statement(ddl).unwrap()).unwrap()).unwrap();
         }
@@ -118,5 +120,7 @@ mod tests {
         check(&select("m5", "nope.m"), "", Err("retention policy not found: d.nope"));
         check(&select("m5", "(SELECT v FROM d.nope.m)"), "", Err("retention policy not found: d.nope"));
         check(&select("m5", "m"), "nope", Err("database not found: nope"));
+        let dropped = Err("retention policy not found: gone.was");
+        check(&select("d.week.m5", "gone..m"), "", dropped);
     }
 }

@@ -61,12 +61,12 @@ fn fill_in(name: &mut MeasurementName, context: &NameContext<'_>) -> Result<(), 
         .database(&name.database)
         .ok_or_else(|| QueryError::Statement(format!("database not found: {}", name.database)))?;
     if name.policy.is_empty() {
-        let policy = match (context.policy, database.default_policy()) {
+        let policy = match (context.policy, database.default_policy_name()) {
             ("", None) => {
                 let text = format!("default retention policy not set for: {}", database.name);
                 return Err(QueryError::Statement(text));
             }
-            ("", Some(default)) => &default.name,
+            ("", Some(default)) => default,
             (asked, _) => asked,
         };
         policy.clone_into(&mut name.policy);

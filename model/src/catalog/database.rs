@@ -23,6 +23,7 @@ impl Catalog {
             name: Arc::from(name),
             default_policy: Some(policy.id),
             policies: vec![policy],
+            dropped_default: Arc::default(),
             fields: FieldTable::default(),
         }));
         self.next_database += 1;

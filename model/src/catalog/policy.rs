@@ -101,7 +101,8 @@ impl Catalog {
             }
             return Ok(());
         }
-        if make_default {
+        let is_missed = db.default_policy.is_none() && db.dropped_default == policy.name;
+        if make_default || is_missed {
             db.default_policy = Some(policy.id);
         }
         db.policies.push(policy);
@@ -138,10 +139,11 @@ impl Catalog {
 
     pub(super) fn drop_policy(&mut self, database: &str, policy: &str) {
         let Ok(db) = self.database_mut(database) else { return };
-        db.policies.retain(|p| &*p.name != policy);
-        if !db.policies.iter().any(|p| Some(p.id) == db.default_policy) {
+        if let Some(default) = db.default_policy().filter(|default| &*default.name == policy) {
+            db.dropped_default = Arc::clone(&default.name);
             db.default_policy = None;
         }
+        db.policies.retain(|p| &*p.name != policy);
     }
 }
 
@@ -202,10 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_default_leaves_none() {
+    fn a_dropped_default_is_missed_by_name() {
         let mut catalog = with_database();
+        catalog.create_policy("d", &spec("r", DAY_NS, None), false).unwrap();
         catalog.drop_policy("d", "autogen");
-        assert!(catalog.database("d").unwrap().default_policy().is_none());
+        let defaults = |catalog: &Catalog| {
+            let database = catalog.database("d").unwrap();
+            let policy = database.default_policy().map(|policy| policy.name.to_string());
+            (policy, database.default_policy_name().map(str::to_owned))
+        };
+        assert_eq!(defaults(&catalog), (None, Some("autogen".to_owned())));
+        catalog.create_policy("d", &spec("other", DAY_NS, None), false).unwrap();
+        assert_eq!(defaults(&catalog).0, None);
+        catalog.create_policy("d", &spec("autogen", DAY_NS, None), false).unwrap();
+        assert_eq!(defaults(&catalog).0.as_deref(), Some("autogen"));
+        catalog.drop_policy("d", "r");
+        assert_eq!(defaults(&catalog).0.as_deref(), Some("autogen"));
         catalog.drop_policy("nope", "autogen");
     }
 }

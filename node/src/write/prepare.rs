@@ -145,7 +145,9 @@ impl<'c> Router<'c> {
             return Err(Stop::Refused(WriteError::Rejected("invalid consistency level".to_owned())));
         }
         let Some(policy) = around.database.policy_for_write(&request.policy) else {
-            return Err(Stop::Refused(WriteError::PolicyNotFound(request.policy.clone())));
+            let named = Some(&*request.policy).filter(|name| !name.is_empty());
+            let name = named.or_else(|| around.database.default_policy_name()).unwrap_or_default();
+            return Err(Stop::Refused(WriteError::PolicyNotFound(name.to_owned())));
         };
         let header = BatchHeader {
             database: around.database.id,

@@ -72,6 +72,7 @@ fn database_to_wire(database: &Database) -> wire::Database {
         name: database.name.to_string(),
         policies: database.policies.iter().map(policy_to_wire).collect(),
         default_policy: database.default_policy.map(|id| id.0),
+        dropped_default: database.dropped_default.to_string(),
         measurements: database.fields.measurements.iter().map(measurement_to_wire).collect(),
         next_field: database.fields.next,
     }
@@ -85,6 +86,7 @@ fn database_from_wire(database: wire::Database) -> Result<Database, DecodeError>
         name: Arc::from(database.name),
         policies: database.policies.into_iter().map(policy_from_wire).collect::<Result<_, _>>()?,
         default_policy: database.default_policy.map(RetentionPolicyId),
+        dropped_default: Arc::from(database.dropped_default),
         fields: FieldTable { measurements: measurements?, next: database.next_field },
     })
 }

@@ -74,7 +74,8 @@ fn check_name(name: &MeasurementName, context: &PlanContext<'_>) -> Result<(), Q
         return Err(QueryError::statement("invalid measurement"));
     }
     let database = database(name, context)?;
-    let unset = name.policy.is_empty() && context.policy.is_empty() && database.default_policy().is_none();
+    let unset =
+        name.policy.is_empty() && context.policy.is_empty() && database.default_policy_name().is_none();
     if unset {
         return Err(QueryError::Statement(format!(
             "default retention policy not set for: {}",
@@ -100,7 +101,8 @@ pub(super) fn resolve(
 ) -> Result<Vec<MeasurementSource>, QueryError> {
     let database = database(name, context)?;
     let wanted = if name.policy.is_empty() { context.policy } else { &name.policy };
-    let policy = if wanted.is_empty() { database.default_policy() } else { database.policy(wanted) };
+    let wanted = if wanted.is_empty() { database.default_policy_name().unwrap_or_default() } else { wanted };
+    let policy = database.policy(wanted);
     let policy =
         policy.ok_or_else(|| QueryError::Statement(format!("retention policy not found: {wanted}")))?;
     let source = |name: &Arc<str>| MeasurementSource {
