@@ -239,7 +239,7 @@ pub trait GroupReader: Send + Sync + Debug {
         Vec::new()
     }
 
-    /// Whether the series has a point of any field in the policies and the range, for time-bounded SHOW statements;
-    /// may say yes for a series with points in the same shard group only.
-    fn is_active(&self, series: SeriesId, range: TimeRange) -> bool;
+    /// Whether the series has a point of any field in the range, in this policy or, without one, in any; for time-bounded
+    /// SHOW statements. May say yes for a series with points in the same shard group only.
+    fn is_active(&self, series: SeriesId, policy: Option<RetentionPolicyId>, range: TimeRange) -> bool;
 }

@@ -29,8 +29,12 @@ impl NodeCoordinator {
         let barrier = meta.read_barrier(deadline).await;
         barrier.map_err(|error| ExecuteError::Unavailable(format!("group {}: {error}", GroupId::META)))?;
         let catalog = self.host.catalog();
-        let context =
-            ShowContext { catalog: &catalog, database: &request.database, now_ns: self.clock.now_ns() };
+        let context = ShowContext {
+            catalog: &catalog,
+            database: &request.database,
+            policy: "",
+            now_ns: self.clock.now_ns(),
+        };
         let deletes = query::delete::deletes(&request.statement, &context).map_err(execute_error)?;
         let groups = self.host.groups().into_iter().filter(|group| !group.id().is_meta());
         let submissions = groups.map(|group| {

@@ -207,7 +207,7 @@ fn run(
         let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
         return Ok(StatementResult { series, messages: Vec::new() });
     }
-    let context = ShowContext { catalog, database: &request.database, now_ns };
+    let context = ShowContext { catalog, database: &request.database, policy: &request.policy, now_ns };
     let readers: Vec<&dyn GroupReader> = replicas.iter().map(|(_, reader)| &**reader).collect();
     query::execute_show(&request.statement, &context, &readers, budget)
 }

@@ -82,7 +82,7 @@ impl GroupReader for Group {
         Box::new(Open(self.chunks.clone()))
     }
 
-    fn is_active(&self, _: SeriesId, _: TimeRange) -> bool {
+    fn is_active(&self, _: SeriesId, _: Option<RetentionPolicyId>, _: TimeRange) -> bool {
         true
     }
 }

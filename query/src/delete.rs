@@ -7,7 +7,7 @@
 use crate::error::QueryError;
 use crate::influxql::ast::{BinaryExpr, BinaryOp, DataType, Expr, Source, Statement};
 use crate::show::ShowContext;
-use crate::show::condition::{Filter, NAME, is_system, mentions_time};
+use crate::show::condition::{Filter, NAME, Subject, is_system, mentions_time};
 use crate::show::sources::Name;
 use model::catalog::Database;
 use model::delete::Measurements;
@@ -53,7 +53,7 @@ pub fn deletes(statement: &Statement, context: &ShowContext<'_>) -> Result<Vec<D
         if let Some(expr) = filter.residual() {
             check(expr, &|field| fields.fields.contains_key(field))?;
         }
-        match filter.predicate(name)? {
+        match filter.predicate(Subject { measurement: name, database: Some(database) })? {
             TagPredicate::Nothing => {}
             predicate => {
                 deletes.push(delete(database, Measurements::Named(Arc::clone(name)), (predicate, range)));
@@ -148,7 +148,7 @@ mod tests {
     #[track_caller]
     fn check(statement: &str, expected: Expect) {
         let catalog = catalog();
-        let context = ShowContext { catalog: &catalog, database: "d", now_ns: 0 };
+        let context = ShowContext { catalog: &catalog, database: "d", policy: "", now_ns: 0 };
         let text = match deletes(&parse_statement(statement).unwrap(), &context) {
             Err(error) => error.to_string(),
             Ok(deletes) => {

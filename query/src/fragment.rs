@@ -333,7 +333,7 @@ fn estimate(
         if n.is_multiple_of(1_024) {
             budget.check()?;
         }
-        if reader.is_active(series.id, range) && groups.insert(group_key(series, &op.dimensions)) {
+        if reader.is_active(series.id, None, range) && groups.insert(group_key(series, &op.dimensions)) {
             budget.expect(bytes(groups.len()))?;
         }
     }

@@ -32,6 +32,8 @@ pub struct ShowContext<'a> {
     pub catalog: &'a Catalog,
     /// `db` of the request; may be empty. ON in the statement goes before it.
     pub database: &'a str,
+    /// `rp` of the request: the policy of FROM where the statement names none; empty is the default one.
+    pub policy: &'a str,
     /// What `now()` is, ns since the epoch.
     pub now_ns: i64,
 }

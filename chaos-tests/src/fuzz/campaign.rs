@@ -6,7 +6,7 @@ use super::grammar::Grammar;
 use super::points::random_points;
 use super::schema::{Schema, quoted};
 use super::tree::{Tree, shrink};
-use super::verdict::{Verdict, compare};
+use super::verdict::{AFTER_DELETION, Verdict, compare};
 use crate::client::{Client, ClientError, Response, percent_encode};
 use crate::report::say;
 use crate::workload::random::{Random, hash};
@@ -141,19 +141,26 @@ impl<'a> Round<'a> {
     /// Compares what is stored after a statement that changed it, and makes it whole again.
     fn compare_stored(&mut self, after: &Ask, outcome: &mut Outcome) {
         self.turn += 1;
-        let mut questions = vec!["SHOW SERIES".to_owned(), "SHOW RETENTION POLICIES".to_owned()];
+        let mut questions = vec![AFTER_DELETION.to_owned(), "SHOW RETENTION POLICIES".to_owned()];
         for measurement in &self.schema.measurements {
+            // By name: for 1.x, `*` has the tags of deleted series, too.
+            let mut tags = vec!["nope".to_owned()];
+            tags.extend(measurement.tags.iter().map(|tag| quoted(&tag.0)));
+            let tags = tags.join(", ");
             // Field by field: 1.x keeps the columns of fields whose points are all deleted.
             for (policy, field) in
                 self.schema.policies.iter().flat_map(|p| measurement.fields.iter().map(move |f| (p, &f.0)))
             {
                 let (field, policy, from) = (quoted(field), quoted(&policy.name), quoted(&measurement.name));
-                questions.push(format!("SELECT {field}::field FROM {policy}.{from} GROUP BY *"));
+                questions.push(format!("SELECT {field}::field FROM {policy}.{from} GROUP BY {tags}"));
             }
         }
         for q in questions {
             let ask = Ask::plain(&self.schema.database, &q);
-            if let (Verdict::Differs(how), _) = self.servers.ask(&ask, self.turn) {
+            let verdict = self.servers.ask(&ask, self.turn).0;
+            if let Verdict::Explained(why) = verdict {
+                *outcome.explained.entry(why).or_insert(0) += 1;
+            } else if let Verdict::Differs(how) = verdict {
                 let text = format!(
                     "seed {} round {}: after {}\n      {q}\n      {how}",
                     self.plan.seed,

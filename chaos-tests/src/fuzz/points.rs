@@ -1,7 +1,8 @@
 //! Random points of a schema, as line protocol.
 
-use super::schema::{Kind, Measurement, Schema};
+use super::schema::{EVERY_FIELD, Kind, Measurement, Schema};
 use crate::workload::random::Random;
+use std::collections::BTreeMap;
 
 /// Bodies of one policy.
 #[derive(Debug, Clone)]
@@ -17,24 +18,57 @@ const FLOATS: &[f64] =
     &[f64::MAX, f64::MIN_POSITIVE, 1e21, 1e-7, 0.1, 123_456.789, 5e-324, 1e300, 0.333_333_333_333];
 const INTEGERS: &[i64] = &[i64::MAX, i64::MAX - 1, 1 << 53, (1 << 53) + 1, 4_611_686_018_427_387_904, 1, 0];
 
-/// Points of all measurements in all policies.
+/// Points of all measurements in all policies, and of [`EVERY_FIELD`].
 pub fn random_points(random: &mut Random, schema: &Schema) -> Vec<Bodies> {
-    schema
+    let mut written = vec![Written::default(); schema.measurements.len()];
+    let mut bodies: Vec<Bodies> = schema
         .policies
         .iter()
         .map(|policy| {
             let mut lines = Vec::new();
-            for measurement in &schema.measurements {
-                if random.chance(85) {
-                    series(random, schema, measurement, &mut lines);
+            for (n, (measurement, written)) in schema.measurements.iter().zip(&mut written).enumerate() {
+                // 1.x has no series to show for a policy that nobody ever wrote to.
+                let last_chance = lines.is_empty() && n + 1 == schema.measurements.len();
+                if random.chance(85) || last_chance {
+                    series(random, schema, measurement, &mut lines, written);
                 }
             }
             Bodies { policy: policy.name.clone(), lines }
         })
-        .collect()
+        .collect();
+    bodies.push(every_field(random, schema, &written));
+    bodies
 }
 
-fn series(random: &mut Random, schema: &Schema, measurement: &Measurement, lines: &mut Vec<String>) {
+/// A series of a measurement, and its fields that were written anywhere.
+#[derive(Debug, Clone, Default)]
+struct Written {
+    key: String,
+    fields: BTreeMap<String, Kind>,
+}
+
+/// A point with all fields of each measurement, written last.
+///
+/// Where SHOW and DELETE ask InfluxDB 1.6 whether a name is a field, it knows the fields of the shard that it opened
+/// last, and no others.
+fn every_field(random: &mut Random, schema: &Schema, written: &[Written]) -> Bodies {
+    let written = written.iter().filter(|written| !written.fields.is_empty());
+    let line = |written: &Written| {
+        let fields = written.fields.iter().map(|(name, kind)| {
+            format!("{}={}", escaped(name, &[',', ' ', '=']), value(random, *kind, false))
+        });
+        format!("{} {} {}\n", written.key, fields.collect::<Vec<_>>().join(","), schema.times.0)
+    };
+    Bodies { policy: EVERY_FIELD.to_owned(), lines: written.map(line).collect() }
+}
+
+fn series(
+    random: &mut Random,
+    schema: &Schema,
+    measurement: &Measurement,
+    lines: &mut Vec<String>,
+    written: &mut Written,
+) {
     let span = schema.times.1 - schema.times.0;
     // Series of one measurement share times now and then, as scraped ones do.
     let step = span / (1 + random.between(1, 40));
@@ -57,18 +91,20 @@ fn series(random: &mut Random, schema: &Schema, measurement: &Measurement, lines
             if time >= schema.times.1 {
                 break;
             }
-            let fields = fields(random, measurement);
+            let fields = fields(random, measurement, &mut written.fields);
             if !fields.is_empty() {
+                written.key.clone_from(&key);
                 lines.push(format!("{key} {fields} {time}\n"));
             }
         }
     }
 }
 
-fn fields(random: &mut Random, measurement: &Measurement) -> String {
+fn fields(random: &mut Random, measurement: &Measurement, written: &mut BTreeMap<String, Kind>) -> String {
     let mut text = Vec::new();
     for (name, kind, percent) in &measurement.fields {
         if random.chance(*percent) {
+            written.insert(name.clone(), *kind);
             text.push(format!(
                 "{}={}",
                 escaped(name, &[',', ' ', '=']),

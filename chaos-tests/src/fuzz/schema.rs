@@ -51,6 +51,9 @@ pub struct Policy {
     pub shard: &'static str,
 }
 
+/// A policy beside those of the schema that no statement names: it has one point with every field of each measurement.
+pub const EVERY_FIELD: &str = "every field";
+
 const MEASUREMENTS: &[&str] = &[
     "m",
     "cpu",
@@ -114,7 +117,12 @@ impl Schema {
     /// The statements that create it.
     pub fn statements(&self) -> Vec<String> {
         let database = quoted(&self.database);
-        let mut all = vec![format!("CREATE DATABASE {database}")];
+        let mut all = vec![
+            format!("CREATE DATABASE {database}"),
+            format!(
+                "CREATE RETENTION POLICY \"{EVERY_FIELD}\" ON {database} DURATION INF REPLICATION 1 SHARD DURATION 1h"
+            ),
+        ];
         for policy in self.policies.iter().skip(1) {
             let (name, shard) = (quoted(&policy.name), policy.shard);
             all.push(format!(

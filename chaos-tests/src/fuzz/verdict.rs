@@ -1,5 +1,9 @@
 //! Two answers, compared to the byte but for what must differ.
 
+mod names;
+
+pub use names::AFTER_DELETION;
+
 use super::{explained, msgpack};
 use crate::client::{ClientError, Response};
 
@@ -65,6 +69,9 @@ pub fn compare(
     }
     if want_text == got_text {
         return Verdict::Same;
+    }
+    if let Some(why) = names::explanation(q, &want_text, &got_text) {
+        return Verdict::Explained(why);
     }
     let lower = q.to_lowercase();
     let rounds = ROUNDING.iter().any(|function| lower.contains(function));

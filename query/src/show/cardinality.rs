@@ -107,7 +107,8 @@ fn per_measurement(
     context: &ShowContext<'_>,
     readers: &Readers<'_>,
 ) -> Result<Vec<Series>, QueryError> {
-    let selection = Selection::of(statement, context, readers)?;
+    let clauses = (&statement.sources[..], statement.condition.as_ref());
+    let selection = Selection::of(clauses, &statement.dimensions, context, readers)?;
     let counts = count(&selection, counted, readers)?;
     // Each series has one row, which an offset skips and no limit cuts.
     if statement.offset > 0 {

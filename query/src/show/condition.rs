@@ -1,19 +1,22 @@
-//! WHERE of a SHOW statement: a time range, and a predicate on the tags of a measurement's series.
+//! WHERE of a SHOW statement: a time range, and what is said about measurements, tag keys and series.
 //!
-//! SHOW reads no points, so what a clause says about fields lets every series pass.
+//! InfluxDB 1.x reads one clause up to three times here: for the names of measurements (comparisons with `_name`), for
+//! tag keys (`_tagKey`), and for series. Each reading knows which comparisons are not its own and drops them; what is
+//! said about fields lets every series of a measurement pass that has the field, because SHOW reads no points.
 
 use super::ShowContext;
 use super::sources::compile;
 use crate::condition::{Condition, Environment};
 use crate::error::QueryError;
 use crate::influxql::ast::{BinaryExpr, BinaryOp, DataType, Expr, VarRef};
+use model::catalog::Database;
 use model::time::{TIME_MAX, TIME_MIN};
 use model::{TagPredicate, TimeRange};
 use std::sync::Arc;
 
 /// Stands for the measurement's name in a condition.
 pub(crate) const NAME: &str = "_name";
-/// Names that 1.x keeps for itself; what is said about them lets every series pass.
+/// Names that 1.x keeps for itself besides [`NAME`].
 const SYSTEM: [&str; 6] = ["_fieldKeys", "_measurements", "_series", "_tagKey", "_tagKeys", "_tags"];
 
 /// A WHERE clause.
@@ -24,9 +27,27 @@ pub(crate) struct Filter {
     residual: Option<Expr>,
 }
 
+/// A measurement that a clause is applied to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) measurement: &'a str,
+    /// Where its fields are looked up; without it no name is a field.
+    pub(crate) database: Option<&'a Database>,
+}
+
+impl Subject<'_> {
+    fn is_field(&self, name: &VarRef) -> bool {
+        match name.data_type {
+            Some(data_type) => data_type != DataType::Tag,
+            None => self.database.is_some_and(|d| d.fields.get(self.measurement, &name.name).is_some()),
+        }
+    }
+}
+
 impl Filter {
     pub(crate) fn of(condition: Option<&Expr>, context: &ShowContext<'_>) -> Result<Self, QueryError> {
-        let environment = Environment { now_ns: Some(context.now_ns), ..Environment::default() };
+        let environment =
+            Environment { now_ns: Some(context.now_ns), ..Environment::default() }.keeping_functions();
         let Condition { bounds, residual } = Condition::split(condition, &environment)?;
         let range = (bounds.min.is_some() || bounds.max.is_some()).then(|| {
             let end = bounds.max.unwrap_or(TIME_MAX).saturating_add(1);
@@ -45,12 +66,35 @@ impl Filter {
         self.residual.as_ref()
     }
 
-    /// Which series of a measurement pass.
-    pub(crate) fn predicate(&self, measurement: &str) -> Result<TagPredicate, QueryError> {
+    /// Which series of a measurement pass. Which operators may be used, others have checked.
+    pub(crate) fn predicate(&self, subject: Subject<'_>) -> Result<TagPredicate, QueryError> {
         match &self.residual {
             None => Ok(TagPredicate::All),
-            Some(expr) => predicate(expr, measurement),
+            Some(expr) => predicate(expr, subject),
         }
+    }
+
+    /// The clause as SHOW TAG KEYS and SHOW TAG VALUES read it for measurements: what it says about names; `false` if
+    /// it leaves this one out.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the clause, whatever the measurement is.
+    pub(super) fn names(&self, measurement: &str) -> Result<bool, QueryError> {
+        let said = self.residual.as_ref().map_or(Ok(None), |expr| of_names(expr, measurement))?;
+        Ok(said.unwrap_or(true))
+    }
+
+    /// The same clause without what is said about names that 1.x keeps for itself, and without what compares no name:
+    /// as it is read for series.
+    pub(super) fn without_system_names(&self) -> Self {
+        let residual = self.residual.clone();
+        let residual = residual.and_then(|expr| {
+            retained(expr, &|c| {
+                !is_equality(c.op) || matches!(&c.lhs, Expr::VarRef(n) if !is_system(&n.name))
+            })
+        });
+        Self { range: self.range, residual }
     }
 }
 
@@ -72,6 +116,118 @@ pub(crate) fn is_system(name: &str) -> bool {
     name == NAME || SYSTEM.contains(&name)
 }
 
+/// The operators that compare for equality, of text or by pattern.
+pub(super) fn is_equality(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::Eq | BinaryOp::NotEq | BinaryOp::EqRegex | BinaryOp::NotEqRegex)
+}
+
+/// Refuses what an index cannot compare, wherever in the clause it is.
+pub(super) fn check_operators(expr: &Expr) -> Result<(), QueryError> {
+    match expr {
+        Expr::Paren(inner) => check_operators(inner),
+        Expr::Binary(binary) => {
+            if !is_equality(binary.op) && !matches!(binary.op, BinaryOp::And | BinaryOp::Or) {
+                return Err(invalid_operator());
+            }
+            check_operators(&binary.lhs)?;
+            check_operators(&binary.rhs)
+        }
+        Expr::Call(call) => call.args.iter().try_for_each(check_operators),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn invalid_operator() -> QueryError {
+    QueryError::statement("invalid tag comparison operator")
+}
+
+/// An expression that is no condition. 1.x prints what Go prints of its tree.
+pub(super) fn no_condition(expr: &Expr) -> QueryError {
+    let text = match expr {
+        Expr::Boolean(value) => format!("&influxql.BooleanLiteral{{Val:{value}}}"),
+        Expr::Integer(value) => format!("&influxql.IntegerLiteral{{Val:{value}}}"),
+        Expr::Number(value) => format!("&influxql.NumberLiteral{{Val:{value}}}"),
+        Expr::String(value) => format!("&influxql.StringLiteral{{Val:{value:?}}}"),
+        Expr::Duration(value) => format!("&influxql.DurationLiteral{{Val:{value}}}"),
+        Expr::VarRef(name) => {
+            format!("&influxql.VarRef{{Val:{:?}, Type:{}}}", name.name, type_number(name.data_type))
+        }
+        other => format!("invalid condition expression: {other}"),
+    };
+    QueryError::Statement(text)
+}
+
+/// The number that 1.x has for a type.
+fn type_number(data_type: Option<DataType>) -> u8 {
+    match data_type {
+        None => 0,
+        Some(DataType::Float) => 1,
+        Some(DataType::Integer) => 2,
+        Some(DataType::String) => 3,
+        Some(DataType::Boolean) => 4,
+        Some(DataType::Tag) => 7,
+        Some(DataType::AnyField) => 8,
+        Some(DataType::Unsigned) => 9,
+    }
+}
+
+/// What a comparison has on its right side, where 1.x insists on it.
+pub(super) enum Wanted<'a> {
+    Text(&'a str),
+    Pattern(regex::Regex),
+}
+
+impl Wanted<'_> {
+    pub(super) fn of(binary: &BinaryExpr) -> Result<Wanted<'_>, QueryError> {
+        let op = binary.op;
+        match (op, &binary.rhs) {
+            (BinaryOp::EqRegex | BinaryOp::NotEqRegex, Expr::Regex(pattern)) => {
+                compile(pattern).map(Wanted::Pattern)
+            }
+            (BinaryOp::EqRegex | BinaryOp::NotEqRegex, _) => {
+                Err(QueryError::Statement(format!("right side of '{op}' must be a regular expression")))
+            }
+            (_, Expr::String(text)) => Ok(Wanted::Text(text)),
+            _ => Err(QueryError::Statement(format!("right side of '{op}' must be a tag value string"))),
+        }
+    }
+
+    pub(super) fn is(&self, text: &str) -> bool {
+        match self {
+            Wanted::Text(wanted) => *wanted == text,
+            Wanted::Pattern(regex) => regex.is_match(text),
+        }
+    }
+}
+
+/// Whether an operator asks for equality, not for its opposite.
+pub(super) fn is_inclusive(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::Eq | BinaryOp::EqRegex)
+}
+
+/// What a clause says about the name of a measurement; `None` if nothing.
+fn of_names(expr: &Expr, measurement: &str) -> Result<Option<bool>, QueryError> {
+    match expr {
+        Expr::Paren(inner) => of_names(inner, measurement),
+        Expr::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Or) => {
+            let sides = (of_names(&binary.lhs, measurement)?, of_names(&binary.rhs, measurement)?);
+            Ok(match sides {
+                (Some(lhs), Some(rhs)) if binary.op == BinaryOp::And => Some(lhs && rhs),
+                (Some(lhs), Some(rhs)) => Some(lhs || rhs),
+                (one, other) => one.or(other),
+            })
+        }
+        Expr::Binary(binary) if is_equality(binary.op) => match &binary.lhs {
+            Expr::VarRef(name) if name.name == NAME => {
+                Ok(Some(Wanted::of(binary)?.is(measurement) == is_inclusive(binary.op)))
+            }
+            _ => Ok(None),
+        },
+        Expr::Binary(_) => Err(invalid_operator()),
+        other => Err(no_condition(other)),
+    }
+}
+
 fn retained(expr: Expr, wanted: &impl Fn(&BinaryExpr) -> bool) -> Option<Expr> {
     match expr {
         Expr::Paren(inner) => retained(*inner, wanted).map(|inner| Expr::Paren(Box::new(inner))),
@@ -87,14 +243,13 @@ fn retained(expr: Expr, wanted: &impl Fn(&BinaryExpr) -> bool) -> Option<Expr> {
     }
 }
 
-fn predicate(expr: &Expr, measurement: &str) -> Result<TagPredicate, QueryError> {
+fn predicate(expr: &Expr, subject: Subject<'_>) -> Result<TagPredicate, QueryError> {
     match expr {
-        Expr::Paren(inner) => predicate(inner, measurement),
+        Expr::Paren(inner) => predicate(inner, subject),
         Expr::Boolean(true) => Ok(TagPredicate::All),
-        Expr::Boolean(false) => Ok(TagPredicate::Nothing),
         Expr::Binary(binary) => match binary.op {
             BinaryOp::And => {
-                let sides = (predicate(&binary.lhs, measurement)?, predicate(&binary.rhs, measurement)?);
+                let sides = (predicate(&binary.lhs, subject)?, predicate(&binary.rhs, subject)?);
                 Ok(match sides {
                     (TagPredicate::All, other) | (other, TagPredicate::All) => other,
                     (TagPredicate::Nothing, _) | (_, TagPredicate::Nothing) => TagPredicate::Nothing,
@@ -102,52 +257,51 @@ fn predicate(expr: &Expr, measurement: &str) -> Result<TagPredicate, QueryError>
                 })
             }
             BinaryOp::Or => {
-                let sides = (predicate(&binary.lhs, measurement)?, predicate(&binary.rhs, measurement)?);
+                let sides = (predicate(&binary.lhs, subject)?, predicate(&binary.rhs, subject)?);
                 Ok(match sides {
                     (TagPredicate::All, _) | (_, TagPredicate::All) => TagPredicate::All,
                     (TagPredicate::Nothing, other) | (other, TagPredicate::Nothing) => other,
                     (lhs, rhs) => TagPredicate::Or(vec![lhs, rhs]),
                 })
             }
-            BinaryOp::Eq | BinaryOp::NotEq | BinaryOp::EqRegex | BinaryOp::NotEqRegex => {
-                comparison(binary, measurement)
-            }
-            _ => Err(QueryError::statement("invalid tag comparison operator")),
+            _ => comparison(binary, subject),
         },
-        other => Err(QueryError::Statement(format!("invalid condition expression: {other}"))),
+        _ => Ok(TagPredicate::Nothing),
     }
 }
 
-fn comparison(binary: &BinaryExpr, measurement: &str) -> Result<TagPredicate, QueryError> {
-    let Expr::VarRef(tag) = &binary.lhs else { return Ok(TagPredicate::All) };
-    if is_field(tag) || SYSTEM.contains(&&*tag.name) {
+fn comparison(binary: &BinaryExpr, subject: Subject<'_>) -> Result<TagPredicate, QueryError> {
+    let (name, value) = match (&binary.lhs, &binary.rhs) {
+        (Expr::Binary(_), _) | (_, Expr::Binary(_)) => return Ok(TagPredicate::All),
+        (Expr::VarRef(name), value) | (value, Expr::VarRef(name)) => (name, value),
+        _ => return Ok(TagPredicate::All),
+    };
+    let is_field = |name: &VarRef| name.name != NAME && subject.is_field(name);
+    if is_field(name) {
         return Ok(TagPredicate::All);
     }
-    let key: Arc<str> = Arc::from(&*tag.name);
-    let predicate = match (binary.op, &binary.rhs) {
-        (BinaryOp::Eq, Expr::String(value)) => TagPredicate::Equal(key, Arc::from(&**value)),
-        (BinaryOp::NotEq, Expr::String(value)) => TagPredicate::NotEqual(key, Arc::from(&**value)),
-        (BinaryOp::EqRegex, Expr::Regex(pattern)) => TagPredicate::Match(key, compile(pattern)?),
-        (BinaryOp::NotEqRegex, Expr::Regex(pattern)) => TagPredicate::NotMatch(key, compile(pattern)?),
-        (BinaryOp::Eq | BinaryOp::NotEq, Expr::VarRef(other)) if !is_field(other) => {
-            return Ok(both_tags(binary.op, key, Arc::from(&*other.name)));
+    let inclusive = is_inclusive(binary.op);
+    let key: Arc<str> = Arc::from(&*name.name);
+    let predicate = match value {
+        Expr::String(value) if inclusive => TagPredicate::Equal(key, Arc::from(&**value)),
+        Expr::String(value) => TagPredicate::NotEqual(key, Arc::from(&**value)),
+        Expr::Regex(pattern) if inclusive => TagPredicate::Match(key, compile(pattern)?),
+        Expr::Regex(pattern) => TagPredicate::NotMatch(key, compile(pattern)?),
+        Expr::VarRef(other) if !is_field(other) => {
+            return Ok(both_tags(inclusive, key, Arc::from(&*other.name)));
         }
         _ => return Ok(TagPredicate::All),
     };
-    if &*tag.name == NAME {
-        let passes = predicate.matches(&|_| measurement);
+    if name.name == NAME {
+        let passes = predicate.matches(&|_| subject.measurement);
         return Ok(if passes { TagPredicate::All } else { TagPredicate::Nothing });
     }
     Ok(predicate)
 }
 
 /// Two tags compared with each other: in SHOW, 1.x looks only at whether series have them.
-fn both_tags(op: BinaryOp, lhs: Arc<str>, rhs: Arc<str>) -> TagPredicate {
+fn both_tags(inclusive: bool, lhs: Arc<str>, rhs: Arc<str>) -> TagPredicate {
     let present = |key| TagPredicate::NotEqual(key, Arc::from(""));
-    let other = if op == BinaryOp::Eq { present(rhs) } else { TagPredicate::Equal(rhs, Arc::from("")) };
+    let other = if inclusive { present(rhs) } else { TagPredicate::Equal(rhs, Arc::from("")) };
     TagPredicate::And(vec![present(lhs), other])
-}
-
-fn is_field(name: &VarRef) -> bool {
-    name.data_type.is_some_and(|data_type| data_type != DataType::Tag)
 }

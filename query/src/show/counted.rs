@@ -1,17 +1,17 @@
 //! Counting over the series that FROM and WHERE select, in the groups that GROUP BY makes.
 
 use super::condition::Filter;
-use super::readers::has_field;
 use super::sources::{compile, locate};
-use super::tag_values::KeyFilter;
+use super::tag_values::{KEY, KeyFilter};
 use super::{Readers, ShowContext};
 use crate::condition::{FieldKind, RowCondition, SeriesFilter};
 use crate::error::QueryError;
-use crate::influxql::ast::{Cardinality, Expr, WildcardKind};
+use crate::fold::columns::cell;
+use crate::influxql::ast::{BinaryExpr, Call, DataType, Expr, Source, VarRef, WildcardKind};
 use crate::result::Cell;
 use model::catalog::{Database, RetentionPolicy};
-use model::scan::{GroupReader, SeriesRef};
-use model::{FieldId, TagPredicate};
+use model::scan::{ColumnBatch, GroupReader, Order, SeriesRef};
+use model::{FieldId, FieldType, RetentionPolicyId, TagPredicate, TimeRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ enum Item {
     Field(FieldId),
 }
 
-/// The clauses of a CARDINALITY statement, resolved.
+/// The clauses of a statement that 1.x answers by a SELECT of names instead of points, resolved.
 #[derive(Debug)]
 pub(super) struct Selection<'a> {
     /// Measurement → where it is looked for.
@@ -55,17 +55,29 @@ pub(super) struct Selection<'a> {
     filter: Filter,
     /// GROUP BY tag keys, sorted.
     dimensions: BTreeSet<Arc<str>>,
+    known: Known,
+}
+
+/// What names in WHERE are known as, in any of the measurements.
+#[derive(Debug, Default)]
+struct Known {
+    /// Fields that have points in the policies.
+    fields: BTreeSet<Arc<str>>,
+    /// Tag keys.
+    tags: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Selection<'a> {
+    /// `clauses` are FROM and WHERE, `dimensions` are those of GROUP BY.
     pub(super) fn of(
-        statement: &Cardinality,
+        clauses: (&[Source], Option<&Expr>),
+        dimensions: &[Expr],
         context: &ShowContext<'a>,
         readers: &Readers<'_>,
     ) -> Result<Self, QueryError> {
-        let filter = Filter::of(statement.condition.as_ref(), context)?;
+        let filter = Filter::of(clauses.1, context)?;
         let mut measurements: BTreeMap<Arc<str>, Vec<_>> = BTreeMap::new();
-        for source in locate(&statement.sources, context)? {
+        for source in locate(clauses.0, context)? {
             for name in readers.measurements(source.database.id) {
                 readers.check()?;
                 if source.names.contains(&name) {
@@ -73,9 +85,33 @@ impl<'a> Selection<'a> {
                 }
             }
         }
-        let mut selection = Self { measurements, filter, dimensions: BTreeSet::new() };
-        selection.dimensions = selection.expand(&statement.dimensions, readers)?;
+        let mut selection =
+            Self { measurements, filter, dimensions: BTreeSet::new(), known: Known::default() };
+        selection.dimensions = selection.expand(dimensions, readers)?;
+        if selection.filter.residual().is_some() {
+            selection.known = selection.known(readers);
+        }
         Ok(selection)
+    }
+
+    /// The time bounds.
+    pub(super) fn range(&self) -> TimeRange {
+        self.filter.range.unwrap_or(TimeRange::ALL)
+    }
+
+    fn known(&self, readers: &Readers<'_>) -> Known {
+        let mut known = Known::default();
+        for (measurement, places) in &self.measurements {
+            for (database, policy) in places {
+                let present = readers.fields(database.id, policy.id, measurement, TimeRange::ALL);
+                let fields =
+                    database.fields.measurements.get(measurement).into_iter().flat_map(|m| &m.fields);
+                let fields = fields.filter(|(_, def)| present.contains(&def.id));
+                known.fields.extend(fields.map(|(name, _)| Arc::clone(name)));
+                known.tags.extend(readers.tag_keys(database.id, measurement, &TagPredicate::All, None));
+            }
+        }
+        known
     }
 
     /// The tag keys of GROUP BY: names as they are, patterns over all tag keys of the measurements.
@@ -101,14 +137,16 @@ impl<'a> Selection<'a> {
         Ok(keys)
     }
 
-    /// WHERE as a SELECT from the measurement reads it.
+    /// WHERE as a SELECT from the measurements reads it: a name is what it is in any of them within the policies, else a
+    /// field of this one that has points elsewhere.
     fn condition(&self, database: &Database, measurement: &str) -> Result<RowCondition, QueryError> {
-        let own = |name: &str| database.fields.get(measurement, name);
-        // A field of another measurement is a field that no point here has.
-        let elsewhere = |name: &str| self.measurements.keys().find_map(|m| database.fields.get(m, name));
-        let kind = |name: &str| match own(name).or_else(|| elsewhere(name)) {
-            Some(def) => FieldKind::Field(def.field_type),
-            None => FieldKind::Tag,
+        let is_field = |name: &str| {
+            self.known.fields.contains(name)
+                || !self.known.tags.contains(name) && database.fields.get(measurement, name).is_some()
+        };
+        // Which type it has does not matter: no field has a value here.
+        let kind = |name: &str| {
+            if is_field(name) { FieldKind::Field(FieldType::String) } else { FieldKind::Tag }
         };
         RowCondition::compile(self.filter.residual(), &kind)
     }
@@ -119,13 +157,61 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// Whether WHERE lets a series pass. 1.x counts names of series, not points: there a field has no value.
-fn passes(condition: &RowCondition, series: &SeriesRef) -> bool {
-    match condition.bind(&|key| series.tag(key)) {
-        SeriesFilter::All => true,
-        SeriesFilter::Nothing => false,
-        SeriesFilter::Rows(expr) => expr.passes(&|_| Cell::Null),
+/// Whether WHERE lets a series pass. 1.x counts names of series, which have time 0: of a field that is the value that
+/// counts.
+fn passes(condition: &RowCondition, place: &Place<'_>, found: Found<'_>) -> Result<bool, QueryError> {
+    let expr = match condition.bind(&|key| found.1.tag(key)) {
+        SeriesFilter::All => return Ok(true),
+        SeriesFilter::Nothing => return Ok(false),
+        SeriesFilter::Rows(expr) => expr,
+    };
+    let values: Vec<Cell> = condition
+        .fields
+        .iter()
+        .map(|field| place.value_at_zero(&field.name, found))
+        .collect::<Result<_, _>>()?;
+    Ok(expr.passes(&|index| values.get(index).cloned().unwrap_or(Cell::Null)))
+}
+
+/// Visits the series that FROM and WHERE select, each once for every place it is found in.
+pub(super) fn each_series(
+    selection: &Selection<'_>,
+    readers: &Readers<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<(), QueryError> {
+    each_place(selection, readers, &mut |place, series| visit(&place.measurement, series.1))
+}
+
+/// Told of a measurement and one of its series.
+pub(super) type Visit<'v> = dyn FnMut(&Arc<str>, &SeriesRef) -> Result<(), QueryError> + 'v;
+
+/// A series and the group that has it.
+type Found<'a> = (&'a dyn GroupReader, &'a SeriesRef);
+
+fn each_place(
+    selection: &Selection<'_>,
+    readers: &Readers<'_>,
+    visit: &mut dyn FnMut(&Place<'_>, Found<'_>) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    // Names have no time; 1.x gives them 0, and reads upwards until the end of the range.
+    if selection.range().end <= 0 {
+        return Ok(());
     }
+    for (measurement, places) in &selection.measurements {
+        for (number, (database, policy)) in places.iter().enumerate() {
+            let condition = selection.condition(database, measurement)?;
+            let place = Place { number, database, policy, measurement: Arc::clone(measurement) };
+            let predicate = condition.tag_predicate();
+            let at = (database.id, policy.id);
+            for (reader, series) in readers.series_in(at, measurement, &predicate, selection.range()) {
+                readers.check()?;
+                if passes(&condition, &place, (reader, &series))? {
+                    visit(&place, (reader, &series))?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The counts that are not 0, by group in order.
@@ -135,30 +221,25 @@ pub(super) fn count(
     readers: &Readers<'_>,
 ) -> Result<BTreeMap<Group, usize>, QueryError> {
     let mut items: BTreeMap<Group, BTreeSet<Item>> = BTreeMap::new();
-    for (measurement, places) in &selection.measurements {
-        for (number, (database, policy)) in places.iter().enumerate() {
-            let condition = selection.condition(database, measurement)?;
-            let fields = readers.fields(database.id, policy.id, measurement);
-            let place = Place { number, database, policy, fields };
-            let predicate = condition.tag_predicate();
-            let series = readers.series(database.id, measurement, &predicate, selection.filter.range);
-            for (reader, series) in series {
-                readers.check()?;
-                if !passes(&condition, &series) {
-                    continue;
-                }
-                let found = place.items(counted, measurement, reader, &series)?;
-                if found.is_empty() {
-                    continue;
-                }
-                let name = match counted {
-                    Counted::Measurements => Arc::from(""),
-                    _ => Arc::clone(measurement),
-                };
-                items.entry(selection.group(name, &series)).or_default().extend(found);
-            }
+    let values = ValueCondition::of(selection.filter.residual())?;
+    let mut slices = Slices::default();
+    each_place(selection, readers, &mut |place, found| {
+        let added = match counted {
+            Counted::FieldKeys => slices.fields(place, found, readers),
+            Counted::TagValues(keys) => values.items(keys, found.1),
+            Counted::Series => vec![Item::Series(place.number, Arc::clone(&found.1.tags))],
+            Counted::Measurements => vec![Item::Name(Arc::clone(&place.measurement))],
+            Counted::TagKeys => found.1.tags.iter().map(|(key, _)| Item::Name(Arc::clone(key))).collect(),
+        };
+        if !added.is_empty() {
+            let name = match counted {
+                Counted::Measurements => Arc::from(""),
+                _ => Arc::clone(&place.measurement),
+            };
+            items.entry(selection.group(name, found.1)).or_default().extend(added);
         }
-    }
+        Ok(())
+    })?;
     Ok(items.into_iter().map(|(group, items)| (group, items.len())).collect())
 }
 
@@ -168,55 +249,106 @@ struct Place<'a> {
     number: usize,
     database: &'a Database,
     policy: &'a RetentionPolicy,
-    /// The measurement's fields that have points in the policy.
-    fields: BTreeSet<FieldId>,
+    measurement: Arc<str>,
 }
 
 impl Place<'_> {
-    /// What a series adds to its group; nothing if it has no point in the policy.
-    fn items(
-        &self,
-        counted: &Counted<'_>,
-        measurement: &Arc<str>,
-        reader: &dyn GroupReader,
-        series: &SeriesRef,
-    ) -> Result<Vec<Item>, QueryError> {
-        if let Counted::FieldKeys = counted {
-            let mut items = Vec::new();
-            for field in &self.fields {
-                if has_field(reader, self.policy.id, series, *field)? {
-                    items.push(Item::Field(*field));
-                }
+    /// What a field of a series has at time 0.
+    fn value_at_zero(&self, field: &str, (reader, series): Found<'_>) -> Result<Cell, QueryError> {
+        let Some(field) = self.database.fields.get(&self.measurement, field) else { return Ok(Cell::Null) };
+        let policy = reader.open(self.policy.id);
+        let mut column = policy.column(field.id);
+        column.seek(series.id, TimeRange::new(0, 1), Order::Ascending)?;
+        let mut batch = ColumnBatch::default();
+        while column.next_chunk()?.is_some() {
+            column.decode(&mut batch)?;
+            if let Ok(at) = batch.times.binary_search(&0) {
+                return Ok(cell(&batch.values, at));
             }
-            return Ok(items);
         }
-        if !self.holds(reader, series)? {
-            return Ok(Vec::new());
-        }
-        Ok(match counted {
-            Counted::Series => vec![Item::Series(self.number, Arc::clone(&series.tags))],
-            Counted::Measurements => vec![Item::Name(Arc::clone(measurement))],
-            Counted::TagKeys => series.tags.iter().map(|(key, _)| Item::Name(Arc::clone(key))).collect(),
-            Counted::TagValues(keys) => series
-                .tags
+        Ok(Cell::Null)
+    }
+}
+
+/// The fields that a measurement has in each slice of time of a policy: 1.x knows no field of a series.
+#[derive(Debug, Default)]
+struct Slices {
+    of: Option<(Arc<str>, RetentionPolicyId)>,
+    fields: Vec<(TimeRange, BTreeSet<FieldId>)>,
+}
+
+impl Slices {
+    fn fields(&mut self, place: &Place<'_>, found: Found<'_>, readers: &Readers<'_>) -> Vec<Item> {
+        let of = (Arc::clone(&place.measurement), place.policy.id);
+        if self.of.as_ref() != Some(&of) {
+            let slices: BTreeSet<(i64, i64)> = readers
+                .groups
                 .iter()
-                .filter(|(key, _)| keys.contains(key))
-                .map(|(_, value)| Item::Name(Arc::clone(value)))
-                .collect(),
-            Counted::FieldKeys => Vec::new(),
-        })
+                .flat_map(|reader| reader.slices(place.policy.id))
+                .map(|slice| (slice.start, slice.end))
+                .collect();
+            let ranges = slices.into_iter().map(|(start, end)| TimeRange::new(start, end));
+            let fields =
+                |range| readers.fields(place.database.id, place.policy.id, &place.measurement, range);
+            self.fields = ranges.map(|range| (range, fields(range))).collect();
+            self.of = Some(of);
+        }
+        let (reader, series) = found;
+        let active = self
+            .fields
+            .iter()
+            .filter(|(range, _)| reader.is_active(series.id, Some(place.policy.id), *range));
+        active.flat_map(|(_, fields)| fields.iter().map(|field| Item::Field(*field))).collect()
+    }
+}
+
+/// WHERE as 1.x tests it for every tag of a series when it counts values: a tag that the series lacks is null there, and
+/// nothing compares with null.
+struct ValueCondition(Option<RowCondition>);
+
+impl ValueCondition {
+    fn of(residual: Option<&Expr>) -> Result<Self, QueryError> {
+        let Some(residual) = residual else { return Ok(Self(None)) };
+        let kind = |_: &str| FieldKind::Field(FieldType::String);
+        RowCondition::compile(Some(&uncast(residual)), &kind).map(|condition| Self(Some(condition)))
     }
 
-    fn holds(&self, reader: &dyn GroupReader, series: &SeriesRef) -> Result<bool, QueryError> {
-        // With one policy there is nothing to tell apart, and no chunk need be looked for.
-        if self.database.policies.len() == 1 {
-            return Ok(true);
+    fn items(&self, keys: &KeyFilter<'_>, series: &SeriesRef) -> Vec<Item> {
+        let wanted = series.tags.iter().filter(|(key, _)| keys.contains(key) && self.passes(key, series));
+        wanted.map(|(_, value)| Item::Name(Arc::clone(value))).collect()
+    }
+
+    fn passes(&self, key: &Arc<str>, series: &SeriesRef) -> bool {
+        let Some(condition) = &self.0 else { return true };
+        let value = |index: usize| match &*condition.fields[index].name {
+            KEY => Cell::String(Arc::clone(key)),
+            name => match series.tag(name) {
+                "" => Cell::Null,
+                value => Cell::String(value.into()),
+            },
+        };
+        match condition.bind(&|_| "") {
+            SeriesFilter::All => true,
+            SeriesFilter::Nothing => false,
+            SeriesFilter::Rows(expr) => expr.passes(&value),
         }
-        for field in &self.fields {
-            if has_field(reader, self.policy.id, series, *field)? {
-                return Ok(true);
-            }
+    }
+}
+
+/// The same with every name as a field, whatever the clause says it is.
+fn uncast(expr: &Expr) -> Expr {
+    match expr {
+        Expr::VarRef(name) => {
+            Expr::VarRef(VarRef { name: name.name.clone(), data_type: Some(DataType::AnyField) })
         }
-        Ok(false)
+        Expr::Paren(inner) => Expr::Paren(Box::new(uncast(inner))),
+        Expr::Binary(binary) => {
+            let BinaryExpr { op, lhs, rhs } = &**binary;
+            Expr::Binary(Box::new(BinaryExpr { op: *op, lhs: uncast(lhs), rhs: uncast(rhs) }))
+        }
+        Expr::Call(call) => {
+            Expr::Call(Call { name: call.name.clone(), args: call.args.iter().map(uncast).collect() })
+        }
+        other => other.clone(),
     }
 }

@@ -5,7 +5,7 @@ use super::{Readers, ShowContext, limited, table};
 use crate::error::QueryError;
 use crate::influxql::ast::ShowFieldKeys;
 use crate::result::{Cell, Series};
-use model::FieldType;
+use model::{FieldType, TimeRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) fn show(
                 continue;
             }
             readers.check()?;
-            let present = readers.fields(source.database.id, source.policy.id, measurement);
+            let present = readers.fields(source.database.id, source.policy.id, measurement, TimeRange::ALL);
             let fields = table.fields.iter().filter(|(_, def)| present.contains(&def.id));
             let fields = fields.map(|(name, def)| (Arc::clone(name), def.field_type));
             found.entry(Arc::clone(measurement)).or_default().extend(fields);

@@ -1,7 +1,9 @@
 //! SHOW MEASUREMENTS.
 
-use super::condition::mentions_time;
-use super::sources::{Name, compile};
+use super::condition::{
+    NAME, Wanted, invalid_operator, is_inclusive, is_system, mentions_time, no_condition,
+};
+use super::sources::Name;
 use super::{Readers, ShowContext, limited, table};
 use crate::error::QueryError;
 use crate::influxql::ast::{BinaryExpr, BinaryOp, Expr, ShowMeasurements};
@@ -58,9 +60,9 @@ impl Matcher<'_> {
                 BinaryOp::Eq | BinaryOp::NotEq | BinaryOp::EqRegex | BinaryOp::NotEqRegex => {
                     self.compare(binary)
                 }
-                _ => Err(QueryError::statement("invalid tag comparison operator")),
+                _ => Err(invalid_operator()),
             },
-            other => Err(QueryError::Statement(format!("invalid condition expression: {other}"))),
+            other => Err(no_condition(other)),
         }
     }
 
@@ -69,31 +71,20 @@ impl Matcher<'_> {
         let Expr::VarRef(tag) = &binary.lhs else {
             return Err(QueryError::Statement(format!("left side of '{op}' must be a tag key")));
         };
-        let regex = match (op, &binary.rhs) {
-            (BinaryOp::EqRegex | BinaryOp::NotEqRegex, Expr::Regex(pattern)) => Some(compile(pattern)?),
-            (BinaryOp::EqRegex | BinaryOp::NotEqRegex, _) => {
-                let text = format!("right side of '{op}' must be a regular expression");
-                return Err(QueryError::Statement(text));
-            }
-            _ => None,
-        };
-        let equals = |value: &str| match (&regex, &binary.rhs) {
-            (Some(regex), _) => Ok(regex.is_match(value)),
-            (None, Expr::String(wanted)) => Ok(wanted == value),
-            _ => Err(QueryError::Statement(format!("right side of '{op}' must be a tag value string"))),
-        };
-        let inclusive = matches!(op, BinaryOp::Eq | BinaryOp::EqRegex);
-        if tag.name == "_name" {
-            return Ok(equals(self.measurement)? == inclusive);
+        let wanted = Wanted::of(binary)?;
+        let inclusive = is_inclusive(op);
+        if tag.name == NAME {
+            return Ok(wanted.is(self.measurement) == inclusive);
         }
-        // Tells of a wrong right side also where the tag has no value.
-        equals("")?;
+        if is_system(&tag.name) {
+            return Ok(false);
+        }
         let values =
             self.readers.tag_values(self.database, self.measurement, &tag.name, &TagPredicate::All, None);
         let mut found = false;
         for value in &values {
             self.readers.check()?;
-            found |= equals(value)?;
+            found |= wanted.is(value);
         }
         Ok(!values.is_empty() && found == inclusive)
     }

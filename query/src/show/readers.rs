@@ -2,7 +2,8 @@
 
 use crate::budget::Budget;
 use crate::error::QueryError;
-use model::scan::{GroupReader, Order, ScanError, SeriesRef};
+use model::catalog::Database;
+use model::scan::{GroupReader, SeriesRef};
 use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate, TimeRange};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +23,16 @@ impl<'a> Readers<'a> {
     /// Those of the budget.
     pub(super) fn check(&self) -> Result<(), QueryError> {
         self.budget.check()
+    }
+
+    /// Whether a policy of the database has points in a slice of time that overlaps the range.
+    pub(super) fn has_slice(&self, database: &Database, range: Option<TimeRange>) -> bool {
+        let range = range.unwrap_or(TimeRange::ALL);
+        let overlaps = |slice: &TimeRange| slice.start < range.end && range.start < slice.end;
+        let has = |policy: RetentionPolicyId| {
+            self.groups.iter().any(|reader| reader.slices(policy).iter().any(overlaps))
+        };
+        database.policies.iter().any(|policy| has(policy.id))
     }
 
     pub(super) fn measurements(&self, database: DatabaseId) -> BTreeSet<Arc<str>> {
@@ -81,34 +92,35 @@ impl<'a> Readers<'a> {
             reader
                 .series(database, measurement, predicate)
                 .into_iter()
-                .filter(move |series| range.is_none_or(|range| reader.is_active(series.id, range)))
+                .filter(move |series| range.is_none_or(|range| reader.is_active(series.id, None, range)))
                 .map(move |series| (*reader, series))
         })
     }
 
-    /// Fields that have a point in a policy.
+    /// As [`Self::series`], with points in one policy.
+    pub(super) fn series_in<'s>(
+        &'s self,
+        place: (DatabaseId, RetentionPolicyId),
+        measurement: &'s str,
+        predicate: &'s TagPredicate,
+        range: TimeRange,
+    ) -> impl Iterator<Item = (&'a dyn GroupReader, SeriesRef)> + 's {
+        let (database, policy) = place;
+        self.series(database, measurement, predicate, None)
+            .filter(move |(reader, series)| reader.is_active(series.id, Some(policy), range))
+    }
+
+    /// Fields that have a point in a policy, in a slice of time that overlaps the range.
     pub(super) fn fields(
         &self,
         database: DatabaseId,
         policy: RetentionPolicyId,
         measurement: &str,
+        range: TimeRange,
     ) -> BTreeSet<FieldId> {
         self.groups
             .iter()
-            .flat_map(|reader| reader.fields(database, policy, measurement, TimeRange::ALL).into_keys())
+            .flat_map(|reader| reader.fields(database, policy, measurement, range).into_keys())
             .collect()
     }
-}
-
-/// Whether a series has a point of a field in a policy.
-pub(super) fn has_field(
-    reader: &dyn GroupReader,
-    policy: RetentionPolicyId,
-    series: &SeriesRef,
-    field: FieldId,
-) -> Result<bool, ScanError> {
-    let policy = reader.open(policy);
-    let mut column = policy.column(field);
-    column.seek(series.id, TimeRange::ALL, Order::Ascending)?;
-    Ok(column.next_chunk()?.is_some())
 }

@@ -49,6 +49,11 @@ impl Names {
         measurements(sources).map(Name::of).collect::<Result<_, _>>().map(Self::AnyOf)
     }
 
+    /// Whether a pattern is among them.
+    pub(super) fn is_pattern(&self) -> bool {
+        matches!(self, Self::AnyOf(names) if names.iter().any(|name| matches!(name, Name::Matches(_))))
+    }
+
     pub(super) fn contains(&self, measurement: &str) -> bool {
         match self {
             Self::Every => true,
@@ -65,15 +70,15 @@ pub(super) struct Located<'a> {
     pub(super) names: Names,
 }
 
-/// The items of a FROM clause, each in its own or the default database and policy. Without FROM: all measurements of
-/// the default policy.
+/// The items of a FROM clause, each in its own database and policy, or in those of the request, or in the default policy.
+/// Without FROM: all measurements of such a policy.
 pub(super) fn locate<'a>(
     sources: &[Source],
     context: &ShowContext<'a>,
 ) -> Result<Vec<Located<'a>>, QueryError> {
     if sources.is_empty() {
         let database = context.required_database()?;
-        return Ok(vec![Located { database, policy: policy(database, "")?, names: Names::Every }]);
+        return Ok(vec![Located { database, policy: policy(database, "", context)?, names: Names::Every }]);
     }
     measurements(sources)
         .map(|measurement| {
@@ -82,17 +87,23 @@ pub(super) fn locate<'a>(
                 name => context.database_named(name)?,
             };
             let names = Names::AnyOf(vec![Name::of(measurement)?]);
-            Ok(Located { database, policy: policy(database, &measurement.policy)?, names })
+            Ok(Located { database, policy: policy(database, &measurement.policy, context)?, names })
         })
         .collect()
 }
 
-fn policy<'a>(database: &'a Database, name: &str) -> Result<&'a RetentionPolicy, QueryError> {
-    if name.is_empty() {
-        return database.default_policy().ok_or_else(|| {
+fn policy<'a>(
+    database: &'a Database,
+    name: &str,
+    context: &ShowContext<'_>,
+) -> Result<&'a RetentionPolicy, QueryError> {
+    let name = if name.is_empty() { context.policy } else { name };
+    let default = || {
+        database.default_policy_name().ok_or_else(|| {
             QueryError::Statement(format!("default retention policy not set for: {}", database.name))
-        });
-    }
+        })
+    };
+    let name = if name.is_empty() { default()? } else { name };
     database.policy(name).ok_or_else(|| QueryError::Statement(format!("retention policy not found: {name}")))
 }
 

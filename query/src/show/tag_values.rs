@@ -1,6 +1,6 @@
 //! SHOW TAG VALUES.
 
-use super::condition::Filter;
+use super::condition::{Filter, Subject, Wanted, is_inclusive, no_condition};
 use super::sources::{Names, compile};
 use super::{Readers, ShowContext, limited, table};
 use crate::error::QueryError;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 const PAIR_BYTES: usize = 96;
 /// Stands for the value itself in the WHERE clause, as from 1.7 on.
 const VALUE: &str = "value";
+/// Stands for the tag key in the WHERE clause.
+pub(super) const KEY: &str = "_tagKey";
 
 /// Databases and policies in FROM do not count: 1.x reads and forgets them.
 pub(super) fn show(
@@ -27,21 +29,29 @@ pub(super) fn show(
     filter.retain(&|comparison| !is_about_value(comparison));
     values.retain(&is_about_value);
     // What is wrong with the clause is told also where no measurement is looked at.
-    filter.predicate("")?;
+    filter.names("")?;
+    if !readers.has_slice(database, filter.range) {
+        return Ok(Vec::new());
+    }
+    let of_series = filter.without_system_names();
     let names = Names::of(&statement.sources)?;
     let wanted_keys = KeyFilter::of(&statement.key)?;
     let wanted_values = value_predicate(&values)?;
     let mut series = Vec::new();
     for measurement in readers.measurements(database.id) {
         readers.check()?;
-        if !names.contains(&measurement) {
+        if !names.contains(&measurement) || !filter.names(&measurement)? {
             continue;
         }
-        let predicate = filter.predicate(&measurement)?;
+        // The clause is read for tag keys also where there are none.
+        filter.residual().map_or(Ok(None), |expr| of_keys(expr, ""))?;
+        let subject = Subject { measurement: &measurement, database: Some(database) };
+        let predicate = of_series.predicate(subject)?;
         let mut pairs = Vec::new();
         // Which keys exist costs nothing; only the values are looked up by predicate and time.
         for key in readers.tag_keys(database.id, &measurement, &TagPredicate::All, None) {
-            if !wanted_keys.contains(&key) {
+            let admitted = filter.residual().map_or(Ok(None), |expr| of_keys(expr, &key))?;
+            if !wanted_keys.contains(&key) || admitted == Some(false) {
                 continue;
             }
             let found = readers.tag_values(database.id, &measurement, &key, &predicate, filter.range);
@@ -64,6 +74,29 @@ pub(super) fn show(
     Ok(series)
 }
 
+/// What a clause says about a tag key by the name `_tagKey`; `None` if nothing. Everything in it must compare a name.
+fn of_keys(expr: &Expr, key: &str) -> Result<Option<bool>, QueryError> {
+    match expr {
+        Expr::Paren(inner) => of_keys(inner, key),
+        Expr::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Or) => {
+            let sides = (of_keys(&binary.lhs, key)?, of_keys(&binary.rhs, key)?);
+            Ok(match sides {
+                (Some(lhs), Some(rhs)) if binary.op == BinaryOp::And => Some(lhs && rhs),
+                (Some(lhs), Some(rhs)) => Some(lhs || rhs),
+                (one, other) => one.or(other),
+            })
+        }
+        Expr::Binary(binary) => match &binary.lhs {
+            Expr::VarRef(name) if name.name == KEY => {
+                Ok(Some(Wanted::of(binary)?.is(key) == is_inclusive(binary.op)))
+            }
+            Expr::VarRef(_) => Ok(None),
+            _ => Err(QueryError::Statement(format!("left side of '{}' must be a tag key", binary.op))),
+        },
+        other => Err(no_condition(other)),
+    }
+}
+
 fn is_about_value(comparison: &BinaryExpr) -> bool {
     matches!(&comparison.lhs, Expr::VarRef(name) if name.name == VALUE)
 }
@@ -76,7 +109,11 @@ fn value_predicate(filter: &Filter) -> Result<TagPredicate, QueryError> {
             only_text &= matches!(comparison.rhs, Expr::String(_) | Expr::Regex(_));
         });
     }
-    if only_text { filter.predicate("") } else { Ok(TagPredicate::Nothing) }
+    if only_text {
+        filter.predicate(Subject { measurement: "", database: None })
+    } else {
+        Ok(TagPredicate::Nothing)
+    }
 }
 
 /// Calls `visit` for every comparison.

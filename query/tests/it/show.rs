@@ -84,7 +84,13 @@ fn cell(cell: &Cell) -> Value {
 }
 
 fn answer(cluster: &Store, database: &str, statement: &str) -> Value {
-    let context = ShowContext { catalog: &cluster.catalog, database, now_ns: 1_600_000_000_000_000_000 };
+    answer_in(cluster, (database, ""), statement)
+}
+
+/// The answer to a request with this `db` and `rp`.
+fn answer_in(cluster: &Store, (database, policy): (&str, &str), statement: &str) -> Value {
+    let context =
+        ShowContext { catalog: &cluster.catalog, database, policy, now_ns: 1_600_000_000_000_000_000 };
     let budget = Budget::new(&QueryLimits::default(), Instant::now() + Duration::from_secs(60));
     let statement = parse_statement(statement).expect("a statement");
     match execute_show(&statement, &context, &cluster.readers(), &budget) {
@@ -174,11 +180,27 @@ fn the_catalog_alone() {
 fn a_database_without_default_policy_has_no_fields_to_show() {
     let mut cluster = cluster();
     cluster.ddl("DROP RETENTION POLICY autogen ON s");
-    let error = json!({ "error": "default retention policy not set for: s" });
+    let error = json!({ "error": "retention policy not found: autogen" });
     check(&cluster, "s", "SHOW FIELD KEYS", error);
     let fields = json!([["extra", "integer"], ["v", "float"]]);
     let series = json!([{ "name": "cpu", "columns": ["fieldKey", "fieldType"], "values": fields }]);
     check(&cluster, "s", "SHOW FIELD KEYS FROM rp2.cpu", json!({ "series": series }));
+}
+
+#[test]
+fn the_policy_of_the_request_is_that_of_names_without_one() {
+    let cluster = cluster();
+    let fields = |of: Value| json!({ "series": [{ "name": "cpu", "columns": ["fieldKey", "fieldType"], "values": of }] });
+    let ask = |policy: &str, statement: &str| answer_in(&cluster, ("s", policy), statement);
+    let in_rp2 = json!([["extra", "integer"], ["v", "float"]]);
+    assert_eq!(ask("rp2", "SHOW FIELD KEYS FROM cpu"), fields(in_rp2));
+    let in_autogen = json!([["idle", "integer"], ["v", "float"]]);
+    assert_eq!(ask("rp2", "SHOW FIELD KEYS FROM autogen.cpu"), fields(in_autogen));
+    let unknown = json!({ "error": "retention policy not found: nope" });
+    for statement in ["SHOW FIELD KEYS", "SHOW SERIES", "SHOW SERIES EXACT CARDINALITY"] {
+        assert_eq!(ask("nope", statement), unknown, "{statement}");
+    }
+    assert_eq!(ask("nope", "SHOW TAG KEYS FROM two"), ask("", "SHOW TAG KEYS FROM two"));
 }
 
 #[test]

@@ -200,14 +200,16 @@ impl GroupReader for Group {
     }
 
     fn slices(&self, policy: RetentionPolicyId) -> Vec<TimeRange> {
-        let has = self.points.keys().any(|(stored, ..)| *stored == policy);
-        if has { vec![TimeRange::ALL] } else { Vec::new() }
+        let times =
+            self.points.iter().filter(|((p, ..), _)| *p == policy).flat_map(|(_, points)| points.keys());
+        times.map(|time| TimeRange::new(*time, *time + 1)).collect()
     }
 
-    fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
-        self.points
-            .iter()
-            .any(|((_, s, _), points)| *s == series && points.keys().any(|t| range.contains(*t)))
+    fn is_active(&self, series: SeriesId, policy: Option<RetentionPolicyId>, range: TimeRange) -> bool {
+        self.points.iter().any(|((p, s, _), points)| {
+            let here = *s == series && policy.is_none_or(|policy| policy == *p);
+            here && points.keys().any(|t| range.contains(*t))
+        })
     }
 }
 

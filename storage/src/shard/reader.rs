@@ -152,10 +152,11 @@ impl GroupReader for ShardReader {
         with_points.map(|(start, partition)| TimeRange::new(*start, partition.end)).collect()
     }
 
-    fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
+    fn is_active(&self, series: SeriesId, policy: Option<RetentionPolicyId>, range: TimeRange) -> bool {
         let state = self.inner.state.read();
+        let policies = state.policies.iter().filter(|(id, _)| policy.is_none_or(|wanted| wanted == **id));
         // The newest first: what is alive has points there.
-        let mut partitions = state.policies.values().flat_map(|p| p.overlapping(range).rev());
+        let mut partitions = policies.flat_map(|(_, known)| known.overlapping(range).rev());
         partitions.any(|(_, partition)| partition.series.contains(series.0))
     }
 }

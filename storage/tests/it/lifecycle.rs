@@ -193,7 +193,7 @@ fn dropping_partitions_takes_dead_series_along_and_a_row_brings_them_back() {
         assert_eq!(replica.all("m,pod=live", 0), ints(&[(day, 2)]));
         assert_eq!(reader.series(DB, "m", &TagPredicate::All).len(), 1);
         assert_eq!(reader.tag_values(DB, "m", "pod", &TagPredicate::All).len(), 1);
-        assert!(!reader.is_active(old, TimeRange::ALL));
+        assert!(!reader.is_active(old, None, TimeRange::ALL));
         assert_eq!(replica.id("m,pod=old"), old);
         drop(reader);
         match round {

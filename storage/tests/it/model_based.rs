@@ -261,8 +261,8 @@ impl Expected {
             let of_series = self.points.iter().filter(|((_, s), _)| *s == series);
             let mut times = of_series.flat_map(|(_, fields)| fields.values().flat_map(BTreeMap::keys));
             let in_range = times.any(|time| range.contains(*time));
-            assert!(reader.is_active(id, range) || !in_range);
-            assert_eq!(reader.is_active(id, TimeRange::ALL), alive.contains(&series));
+            assert!(reader.is_active(id, None, range) || !in_range);
+            assert_eq!(reader.is_active(id, None, TimeRange::ALL), alive.contains(&series));
         }
         let names: Vec<_> = reader.measurements(DB).iter().map(ToString::to_string).collect();
         let expected: BTreeSet<String> = alive.iter().map(|s| SERIES[*s][..1].to_owned()).collect();

@@ -65,7 +65,11 @@ impl GroupReader for Endless {
         Box::new(self.clone())
     }
 
-    fn is_active(&self, _: SeriesId, _: TimeRange) -> bool {
+    fn slices(&self, _: RetentionPolicyId) -> Vec<TimeRange> {
+        vec![TimeRange::ALL]
+    }
+
+    fn is_active(&self, _: SeriesId, _: Option<RetentionPolicyId>, _: TimeRange) -> bool {
         true
     }
 }
@@ -174,7 +178,7 @@ fn what_a_stopped_reader_left_out_is_no_empty_answer() {
     for show in ["SHOW SERIES", "SHOW SERIES EXACT CARDINALITY"] {
         let budget = Arc::new(Budget::new(&QueryLimits::default(), later()));
         let endless = Endless { budget: Arc::clone(&budget), cancel_at: -1, chunks: Arc::default() };
-        let context = ShowContext { catalog: &store.catalog, database: "d", now_ns: 0 };
+        let context = ShowContext { catalog: &store.catalog, database: "d", policy: "", now_ns: 0 };
         let statement = parse_statement(show).expect("a statement");
         let shown = query::execute_show(&statement, &context, &[&endless], &budget);
         assert!(matches!(shown, Err(QueryError::Cancelled)), "{show}");
