@@ -19,6 +19,7 @@ pub mod verdict;
 mod change;
 mod clauses;
 mod condition;
+mod conflict;
 mod explained;
 mod expression;
 mod msgpack;

@@ -2,6 +2,7 @@
 
 use super::ask::Ask;
 use super::campaign::{Outcome, Plan, Servers};
+use super::conflict;
 use super::lines::{body, shrink};
 use super::verdict::{Verdict, compare};
 use crate::report::say;
@@ -31,7 +32,7 @@ pub fn run(plan: &Plan, servers: &mut Servers) -> Outcome {
 fn round(plan: &Plan, number: u64, count: u64, servers: &mut Servers, outcome: &mut Outcome) {
     let mut random = Random::new(hash(&[&plan.seed.to_string(), &number.to_string()]));
     let database = format!("lines{number}");
-    servers.both(&format!("CREATE DATABASE {database}"));
+    servers.both(&conflict::create(&database));
     for _ in 0..count {
         let bytes = body(&mut random);
         let precision = random.pick(&[
@@ -59,7 +60,7 @@ fn round(plan: &Plan, number: u64, count: u64, servers: &mut Servers, outcome: &
         let mut attempt = |bytes: &[u8]| {
             fresh += 1;
             let database = format!("shrink{turn}x{fresh}");
-            servers.both(&format!("CREATE DATABASE {database}"));
+            servers.both(&conflict::create(&database));
             let verdict = differs(servers, &database, precision, bytes, turn);
             servers.both(&format!("DROP DATABASE {database}"));
             match verdict {
@@ -91,12 +92,10 @@ fn differs(servers: &mut Servers, database: &str, precision: &str, body: &[u8], 
     let says = |text: &str| {
         [&want, &got].into_iter().any(|answer| answer.as_ref().is_ok_and(|a| a.text().contains(text)))
     };
-    // 1.x fixes a type in each shard, we in the database; what it keeps of refused points (series and fields without a
-    // value) we do not have.
-    if says("field type conflict") {
-        return Verdict::Explained(
-            "a field's type is fixed in the whole database, and refused points leave nothing",
-        );
+    if conflict::is_told(&want) || conflict::is_told(&got) {
+        let verdict = conflict::verdict(servers, database, (&want, &got), turn);
+        let excuse = if matches!(verdict, Verdict::Differs(_)) { excuse(body) } else { None };
+        return excuse.map_or(verdict, Verdict::Explained);
     }
     if says("contains invalid UTF-8") {
         return Verdict::Explained("1.6.7 cannot store names of fields that are not UTF-8");
@@ -106,16 +105,22 @@ fn differs(servers: &mut Servers, database: &str, precision: &str, body: &[u8], 
     }
     for q in STORED {
         if let Verdict::Differs(how) = servers.ask(&Ask::plain(database, q), turn).0 {
-            if body.windows(2).any(|pair| pair == b"\\\\") {
-                return Verdict::Explained(
-                    "1.x loses measurements with two backslashes before a special character",
-                );
-            }
-            if body.windows(5).any(|word| word == b"time=") {
-                return Verdict::Explained("1.x keeps the series of a point whose only field is called time");
+            if let Some(why) = excuse(body) {
+                return Verdict::Explained(why);
             }
             return Verdict::Differs(format!("{q}: {how}"));
         }
     }
     Verdict::Same
+}
+
+/// What 1.x does not store, or stores without being asked to, of some bodies.
+fn excuse(body: &[u8]) -> Option<&'static str> {
+    if body.windows(2).any(|pair| pair == b"\\\\") {
+        return Some("1.x loses measurements with two backslashes before a special character");
+    }
+    if body.windows(5).any(|word| word == b"time=") {
+        return Some("1.x keeps the series of a point whose only field is called time");
+    }
+    None
 }
