@@ -6,6 +6,8 @@
 //! from a peer, so decoding never panics and takes memory only for what is there.
 
 mod entry;
+#[cfg(test)]
+mod fuzz;
 mod ids;
 mod input;
 mod membership;
