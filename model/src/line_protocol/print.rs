@@ -1,6 +1,8 @@
-//! Points as line protocol again: what is sent on to others. `parse(print(point))` is the point.
+//! Points as line protocol again: what is sent on to others. `parse(print(point))` is the point. Here is how values are
+//! written, also those of [`super::LineWriter`].
 
 use super::Field;
+use crate::series::escape_into;
 use crate::value::ValueRef;
 use std::io::Write;
 
@@ -16,7 +18,7 @@ pub fn print<'f>(
     for field in fields {
         out.push(before);
         before = b',';
-        push_escaped(out, &field.name, b",= ");
+        escape_into(out, &field.name, b",= ");
         out.push(b'=');
         push_value(out, &field.value);
     }
@@ -25,7 +27,8 @@ pub fn print<'f>(
     debug_assert!(written.is_ok(), "writing to a vector");
 }
 
-fn push_value(out: &mut Vec<u8>, value: &ValueRef<'_>) {
+/// Appends a value with the mark of its type.
+pub(super) fn push_value(out: &mut Vec<u8>, value: &ValueRef<'_>) {
     let written = match value {
         // With a point or an exponent, and as many digits as bring the same bits back.
         ValueRef::Float(number) => write!(out, "{number:?}"),
@@ -34,21 +37,12 @@ fn push_value(out: &mut Vec<u8>, value: &ValueRef<'_>) {
         ValueRef::Boolean(flag) => write!(out, "{flag}"),
         ValueRef::String(text) => {
             out.push(b'"');
-            push_escaped(out, text, b"\"\\");
+            escape_into(out, text, b"\"\\");
             out.push(b'"');
             Ok(())
         }
     };
     debug_assert!(written.is_ok(), "writing to a vector");
-}
-
-fn push_escaped(out: &mut Vec<u8>, text: &[u8], special: &[u8]) {
-    for &byte in text {
-        if special.contains(&byte) {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
 }
 
 #[cfg(test)]

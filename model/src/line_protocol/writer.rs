@@ -3,6 +3,7 @@
 //! Whoever has points that came in no body (the rows of `SELECT … INTO`) writes them with this and sends them the way of
 //! all bodies. Times are in ns. Names that line protocol cannot express are refused, not changed.
 
+use super::print::push_value;
 use crate::limits::KEY_BYTES_MAX;
 use crate::series::escape_into;
 use crate::time::{TIME_MAX, TIME_MIN};
@@ -111,23 +112,10 @@ impl LineWriter {
             separator = b',';
             self.body.extend_from_slice(&name.0);
             self.body.push(b'=');
-            let written = match value {
-                ValueRef::Float(f) if !f.is_finite() => return false,
-                // The shortest text that reads back as the same number, with an exponent where that is shorter.
-                ValueRef::Float(f) => write!(self.body, "{f:?}"),
-                ValueRef::Integer(i) => write!(self.body, "{i}i"),
-                ValueRef::Unsigned(u) => write!(self.body, "{u}u"),
-                ValueRef::Boolean(b) => write!(self.body, "{b}"),
-                ValueRef::String(text) => {
-                    self.body.push(b'"');
-                    escape_into(&mut self.body, &text, b"\"\\");
-                    self.body.push(b'"');
-                    Ok(())
-                }
-            };
-            if written.is_err() {
+            if matches!(value, ValueRef::Float(f) if !f.is_finite()) {
                 return false;
             }
+            push_value(&mut self.body, &value);
         }
         separator == b',' && writeln!(self.body, " {time}").is_ok()
     }
