@@ -405,6 +405,9 @@ impl Runner<'_> {
             }
             if let Some((kind, _)) = &aggregate.fill {
                 points = fill(points, kind, (window, range), stage.ascending, self.budget)?;
+            } else if !window.is_none() && range.0 <= TIME_MIN {
+                // How many there are could not be foretold.
+                self.budget.check_buckets(points.len() as u64)?;
             }
             if !points.is_empty() {
                 stream.push((key, points));

@@ -79,8 +79,6 @@ fn without_a_lower_bound_the_last_buckets_are_read() {
         ("SELECT mean(value) FROM cpu GROUP BY time(1m)", 4),
         ("SELECT mean(value) FROM cpu WHERE time < now() - 5m GROUP BY time(1m)", 4),
         ("SELECT max(m) FROM (SELECT mean(value) AS m FROM cpu GROUP BY time(1s)) GROUP BY time(1m)", 4),
-        // What fills nothing reads everything.
-        ("SELECT mean(value) FROM cpu GROUP BY time(1m) fill(none)", 10),
     ] {
         let series = select(&store, query, limits).unwrap_or_else(|error| panic!("{query}: {error}"));
         assert_eq!(series.iter().map(query::result::Series::rows).sum::<usize>(), rows, "{query}");
@@ -88,6 +86,26 @@ fn without_a_lower_bound_the_last_buckets_are_read() {
     let bounded = "SELECT mean(value) FROM cpu WHERE time > now() - 5m GROUP BY time(1m)";
     let error = select(&store, bounded, limits).unwrap_err();
     assert!(error.to_string().starts_with("max-select-buckets limit exceeded: ("), "{error}");
+}
+
+/// What fills nothing reads everything, as long as there are not too many buckets with points.
+#[test]
+fn buckets_that_are_not_filled_are_bounded_without_a_lower_bound() {
+    let store = store(2, 10);
+    let rows = |query: &str, buckets_max| {
+        let limits = QueryLimits { buckets_max, ..QueryLimits::default() };
+        select(&store, query, limits)
+            .map(|series| series.iter().map(query::result::Series::rows).sum::<usize>())
+    };
+    for query in [
+        "SELECT mean(value) FROM cpu GROUP BY time(1m) fill(none)",
+        "SELECT max(m) FROM (SELECT mean(value) AS m FROM cpu GROUP BY time(1m)) GROUP BY time(1m) fill(none)",
+        "SELECT percentile(value, 50) FROM cpu WHERE time < now() + 1h GROUP BY time(1m) fill(none)",
+    ] {
+        assert_eq!(rows(query, 10).expect("no more than the limit"), 10, "{query}");
+        let error = rows(query, 9).unwrap_err();
+        assert_eq!(error.to_string(), "max-select-buckets limit exceeded: (10/9)", "{query}");
+    }
 }
 
 #[test]
