@@ -1,5 +1,6 @@
 //! Requests counted by who sent them, while somebody asks for it: `/debug/requests`.
 
+use crate::auth::Caller;
 use crate::error::Failure;
 use crate::router::Endpoint;
 use crate::serve::ClientAddress;
@@ -48,8 +49,8 @@ impl Drop for Counting<'_> {
 }
 
 impl Profiles {
-    /// Counts a request for everybody who counts now.
-    pub(crate) fn observe(&self, endpoint: Endpoint, request: &Request) {
+    /// Counts a request for everybody who counts now: by its user, if there is one, and its address.
+    pub(crate) fn observe(&self, endpoint: Endpoint, caller: &Caller, request: &Request) {
         if self.active.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -59,7 +60,10 @@ impl Profiles {
             _ => return,
         };
         let Some(ClientAddress(address)) = request.extensions().get::<ClientAddress>() else { return };
-        let client = address.to_string();
+        let client = match caller {
+            Caller::User(user) => format!("{}:{address}", user.name),
+            Caller::Anybody | Caller::Nobody => address.to_string(),
+        };
         let profiles = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
         for profile in profiles.values() {
             let mut counts = profile.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,5 +93,38 @@ impl Profiles {
         drop(counting);
         let counts = std::mem::take(&mut *profile.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use model::catalog::{Catalog, CatalogCommand, PasswordHash};
+
+    #[tokio::test]
+    async fn clients_are_told_apart_by_user_and_address() {
+        let mut catalog = Catalog::default();
+        let create =
+            CatalogCommand::CreateUser { name: "u".to_owned(), hash: PasswordHash::new("p"), admin: false };
+        catalog.apply(&create).unwrap();
+        let user = Caller::User(Arc::clone(catalog.user("u").unwrap()));
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(ClientAddress([127, 0, 0, 1].into()));
+        let profiles = Profiles::default();
+        // Polled in this order: the counting has begun when the requests come.
+        let (counted, ()) = tokio::join!(profiles.count(Duration::from_millis(1)), async {
+            for caller in [&user, &user, &Caller::Anybody, &Caller::Nobody] {
+                profiles.observe(Endpoint::Query, caller, &request);
+            }
+            profiles.observe(Endpoint::Write, &user, &request);
+            profiles.observe(Endpoint::Ping, &user, &request);
+        });
+        let expected = [
+            ("127.0.0.1", Requests { writes: 0, queries: 2 }),
+            ("u:127.0.0.1", Requests { writes: 1, queries: 2 }),
+        ];
+        let expected = expected.map(|(client, requests)| (client.to_owned(), requests));
+        assert_eq!(counted.unwrap(), expected.into());
     }
 }

@@ -146,7 +146,6 @@ async fn influx_answer(State(api): State<Arc<Api>>, request: Request) -> Respons
     let metrics = Arc::clone(&api.config.metrics);
     let _active = metrics.start();
     let endpoint = Endpoint::of_influx_path(request.uri().path());
-    api.profiles.observe(endpoint, &request);
     let mut response = if endpoint == Endpoint::Unknown {
         text(StatusCode::NOT_FOUND, "404 page not found\n")
     } else if !endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
@@ -170,7 +169,10 @@ async fn routed(api: Arc<Api>, endpoint: Endpoint, request: Request) -> Response
         let url = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
         let format = Format::from_accept(request_headers.get_all(ACCEPT).iter(), url.get("pretty") == "true");
         let answer = match auth::caller(&api, endpoint, &request_headers, &url).await {
-            Ok(caller) => answer_to(api, endpoint, caller, request, (url, format)).await,
+            Ok(caller) => {
+                api.profiles.observe(endpoint, &caller, &request);
+                answer_to(api, endpoint, caller, request, (url, format)).await
+            }
             Err(failure) => {
                 body::drain(&request_headers, &mut request.into_body()).await;
                 Err(failure)
