@@ -25,11 +25,21 @@ impl Oracle {
     ///
     /// Panics when influxd is not installed: a comparison that does not take place must not pass.
     pub fn start() -> Self {
-        Self::start_limited(0, 0)
+        Self::start_configured((0, 0), "")
+    }
+
+    /// As [`Self::start`]; it asks who sends a request.
+    pub fn start_with_users() -> Self {
+        Self::start_configured((0, 0), "auth-enabled = true")
     }
 
     /// As [`Self::start`], with so many series in a database and values of a tag; 0 is no limit.
     pub fn start_limited(series_max: u64, values_max: u64) -> Self {
+        Self::start_configured((series_max, values_max), "")
+    }
+
+    /// With limits of series in a database and of values of a tag, and more of its configuration's `[http]`.
+    fn start_configured(limits: (u64, u64), http_options: &str) -> Self {
         let installed = Path::new(INFLUXD).is_file();
         assert!(
             installed,
@@ -39,7 +49,7 @@ impl Oracle {
         let (http, rpc) = (free_port(), free_port());
         let config = directory.path().join("influxdb.toml");
         let written =
-            std::fs::write(&config, configuration(directory.path(), (http, rpc), (series_max, values_max)));
+            std::fs::write(&config, configuration(directory.path(), (http, rpc), limits, http_options));
         assert!(written.is_ok(), "cannot write {}", config.display());
         let mut command = Command::new(INFLUXD);
         command.arg("-config").arg(&config);
@@ -69,7 +79,12 @@ impl Oracle {
     }
 }
 
-fn configuration(directory: &Path, (http, rpc): (u16, u16), (series_max, values_max): (u64, u64)) -> String {
+fn configuration(
+    directory: &Path,
+    (http, rpc): (u16, u16),
+    (series_max, values_max): (u64, u64),
+    http_options: &str,
+) -> String {
     let root = directory.display();
     format!(
         r#"reporting-disabled = true
@@ -89,6 +104,7 @@ store-enabled = false
 [http]
 bind-address = "127.0.0.1:{http}"
 log-enabled = false
+{http_options}
 [subscriber]
 enabled = false
 "#

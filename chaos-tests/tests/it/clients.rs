@@ -56,6 +56,34 @@ fn real_clients_see_no_difference_to_influxdb() {
     failures.assert_none("real clients");
 }
 
+#[test]
+fn real_clients_with_users_see_no_difference_to_influxdb() {
+    let python = install::python();
+    let _turn = turn("clients: the influx shell and Python, with users, on three nodes and on influxd");
+    let config = vec![("auth.enabled", "true".to_owned())];
+    let cluster = Cluster::start(&Settings { config, ..Settings::default() });
+    let oracle = Oracle::start_with_users();
+    let nodes = cluster.addresses().join(",");
+    let mut failures = Failures::default();
+    // In this order: the first makes the first admin, whom the second knows.
+    let stories: [(&str, Story<'_>); 2] = [
+        (
+            "influxdb of PyPI with users",
+            Box::new(|to| run(Command::new(&python).arg("-B").arg(script("python/users.py")).arg(to))),
+        ),
+        ("influx with users", Box::new(shell::with_users)),
+    ];
+    for (name, story) in stories {
+        let started = Instant::now();
+        let (want, got) = (story(oracle.address()), story(&nodes));
+        let lines = want.lines().count();
+        say(&format!("  {name}: {lines} lines compared in {:.1} s", started.elapsed().as_secs_f64()));
+        assert!(lines > 10 && want.contains("authorization failed"), "{name} tells too little:\n{want}");
+        compare(name, &want, &got, &mut failures);
+    }
+    failures.assert_none("real clients with users");
+}
+
 /// Tells a story to the servers at some addresses; answers what the client printed.
 type Story<'a> = Box<dyn Fn(&str) -> String + 'a>;
 

@@ -96,6 +96,41 @@ pub(super) fn execute(addresses: &str) -> String {
     said
 }
 
+/// Names and passwords as arguments; there is the admin that `python/users.py` makes.
+pub(super) fn with_users(addresses: &str) -> String {
+    const ADMIN: [&str; 4] = ["-username", "boss", "-password", "p:a&s=s 'w\\"];
+    const USER: [&str; 4] = ["-username", "shell user", "-password", "u"];
+    let mut said = String::new();
+    let mut steps = 0;
+    let mut step = |who: &[&str], q: &str| {
+        steps += 1;
+        let arguments = [who, &["-database", "users_shell", "-execute", q]].concat();
+        said.push_str(&influx(server(addresses, steps), &arguments));
+    };
+    step(&[], "show databases");
+    step(&["-username", "boss", "-password", "wrong"], "show databases");
+    step(&ADMIN, "create database users_shell");
+    step(&ADMIN, "create user \"shell user\" with password 'u'");
+    step(&USER, "show databases");
+    step(&USER, "insert m v=1 1");
+    step(&ADMIN, "grant write on users_shell to \"shell user\"");
+    step(&USER, "insert m,h=a v=1 1");
+    step(&USER, "select * from m");
+    step(&USER, "create database other");
+    step(&ADMIN, "show grants for \"shell user\"");
+    step(&ADMIN, "grant all on users_shell to \"shell user\"");
+    step(&USER, "select * from m; show databases; show series");
+    step(&USER, "select * from m; show users");
+    step(&USER, "drop measurement m");
+    step(&ADMIN, "select * from m; show users; show grants for nobody");
+    step(&USER, "set password for \"shell user\" = 'v'");
+    step(&ADMIN, "set password for \"shell user\" = 'v'");
+    step(&USER, "show databases");
+    step(&ADMIN, "drop user \"shell user\"; drop database users_shell");
+    step(&USER, "show databases");
+    said
+}
+
 /// A file as `influx_inspect export` writes it, plain and compressed.
 pub(super) fn import(addresses: &str) -> String {
     let directory = WorkDir::new("import");
