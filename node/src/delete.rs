@@ -1,12 +1,18 @@
 //! DELETE, DROP SERIES and DROP MEASUREMENT: told to every data group.
 
+mod lists;
+
 use crate::catalog::ChangeError;
 use crate::coordinator::NodeCoordinator;
 use crate::query::execute_error;
-use api::coordinator::{ExecuteError, ExecuteRequest};
+use api::coordinator::{Consistency, ExecuteError, ExecuteRequest, Reading};
 use futures::future::try_join_all;
-use model::GroupId;
+use lists::ListError;
+use model::delete::Measurements;
+use model::{Delete, GroupId};
 use query::ShowContext;
+use raft::Group;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 impl NodeCoordinator {
@@ -36,17 +42,56 @@ impl NodeCoordinator {
             now_ns: self.clock.now_ns(),
         };
         let deletes = query::delete::deletes(&request.statement, &context).map_err(execute_error)?;
+        if deletes.iter().any(|delete| lists::has_expression(&delete.predicate)) {
+            // So that the local replicas know the values that were acknowledged.
+            let current = Reading { consistency: Some(Consistency::Strong), ..Reading::default() };
+            self.freshen(current, deadline).await?;
+        }
+        let deletes = Arc::new(deletes);
         let groups = self.host.groups().into_iter().filter(|group| !group.id().is_meta());
         let submissions = groups.map(|group| {
-            let deletes = &deletes;
+            let deletes = Arc::clone(&deletes);
             async move {
-                for delete in deletes {
-                    group.submit(raft::command::delete(delete), deadline).await?;
+                for delete in prepared(&group, deletes, deadline).await? {
+                    group
+                        .submit(raft::command::delete(&delete), deadline)
+                        .await
+                        .map_err(ChangeError::from)?;
                 }
-                Ok::<_, ChangeError>(())
+                Ok::<_, ExecuteError>(())
             }
         });
         try_join_all(submissions).await?;
         Ok(())
     }
+}
+
+/// What a group is told: deletions whose expressions take no time. Without a replica here they are told as they are.
+async fn prepared(
+    group: &Group,
+    deletes: Arc<Vec<Delete>>,
+    deadline: Instant,
+) -> Result<Vec<Delete>, ExecuteError> {
+    let (true, Some(store)) =
+        (deletes.iter().any(|delete| lists::has_expression(&delete.predicate)), group.data_store())
+    else {
+        return Ok(deletes.to_vec());
+    };
+    let work = move || {
+        let stopped = || Instant::now() >= deadline;
+        let reader = store.reader_until(Arc::new(move || Instant::now() >= deadline));
+        let mut prepared = Vec::with_capacity(deletes.len());
+        for delete in &*deletes {
+            match &delete.measurements {
+                Measurements::Named(name) => {
+                    prepared.extend(lists::prepared_for(delete, name, &*reader, &stopped)?);
+                }
+                Measurements::All | Measurements::Match(_) => prepared.push(delete.clone()),
+            }
+        }
+        Ok(prepared)
+    };
+    let listed = tokio::task::spawn_blocking(work).await;
+    let listed = listed.map_err(|panic| ExecuteError::Internal(format!("statement failed: {panic}")))?;
+    listed.map_err(|error: ListError| ExecuteError::Statement(error.to_string()))
 }
