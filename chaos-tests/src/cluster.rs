@@ -30,11 +30,14 @@ pub struct Settings {
     pub environment: Vec<(String, String)>,
     /// The network that the nodes live in; without one they share that of the test, on 127.0.0.1.
     pub network: Option<Arc<Network>>,
+    /// The first three numbers of the nodes' addresses in 127.0.0.0/8, with ports that are always the same: for data that
+    /// knows its cluster's addresses.
+    pub loopback: Option<&'static str>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { nodes: 3, config: Vec::new(), environment: Vec::new(), network: None }
+        Self { nodes: 3, config: Vec::new(), environment: Vec::new(), network: None, loopback: None }
     }
 }
 
@@ -70,9 +73,12 @@ impl Cluster {
     /// A cluster that was configured but not started.
     pub fn stopped(settings: &Settings) -> Self {
         let directory = WorkDir::new("cluster");
-        let addresses: Vec<config::Addresses> = match &settings.network {
-            Some(network) => (0..settings.nodes).map(|node| network.addresses(node).into()).collect(),
-            None => (0..settings.nodes).map(|_| config::Addresses::free()).collect(),
+        let addresses: Vec<config::Addresses> = match (&settings.network, settings.loopback) {
+            (Some(network), _) => (0..settings.nodes).map(|node| network.addresses(node).into()).collect(),
+            (None, Some(net)) => {
+                (1..=settings.nodes).map(|node| config::Addresses::fixed(net, node)).collect()
+            }
+            (None, None) => (0..settings.nodes).map(|_| config::Addresses::free()).collect(),
         };
         let node = |(index, own): (usize, &config::Addresses)| {
             let path = directory.path().join(format!("node-{index}.toml"));

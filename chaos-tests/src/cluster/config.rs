@@ -13,6 +13,12 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
+    /// Those of a node of 127.0.0.0/8 that are always the same.
+    pub(super) fn fixed(net: &str, node: usize) -> Self {
+        let address = |port: u16| format!("{net}.{node}:{port}");
+        Self { http: address(28_086), admin: address(28_083), peer: address(28_088) }
+    }
+
     /// Three free ports of 127.0.0.1.
     pub(super) fn free() -> Self {
         let address = || format!("127.0.0.1:{}", free_port());

@@ -73,3 +73,5 @@ mod snapshot_crash;
 mod subscriptions;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upgrade;
