@@ -126,6 +126,8 @@ impl Grammar<'_> {
             }
             items.push(Tree::Sequence(parts));
         }
+        // An outer level cannot ask for a column of this name: 1.x takes it for the time.
+        columns.retain(|column| column.0 != "time");
         (Tree::List(", ", items), columns)
     }
 
