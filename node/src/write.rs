@@ -26,7 +26,7 @@ use futures::future::try_join_all;
 use model::GroupId;
 use model::catalog::{Catalog, CatalogCommand, Database, NewField};
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// How often fields may be registered for one body: once normally, once more if a drop and re-creation of the database
 /// came between.
@@ -40,6 +40,7 @@ impl NodeCoordinator {
             return Err(WriteError::Full(reason));
         }
         let deadline = Instant::now() + self.limits.write_timeout;
+        self.until_founded(deadline).await?;
         let request = Arc::new(request);
         for _ in 0..REGISTRATIONS_MAX {
             let known = |database: &Database| database.policy_for_write(&request.policy).is_some();
@@ -57,6 +58,19 @@ impl NodeCoordinator {
             }
         }
         Err(WriteError::Timeout)
+    }
+
+    /// Waits until the catalog tells which group each series belongs to. In a cluster that is being founded a database can
+    /// be there before that, and what was written then would be looked for in another group later.
+    async fn until_founded(&self, deadline: Instant) -> Result<(), WriteError> {
+        let mut versions = self.host.watch_catalog();
+        while self.host.catalog().slots.is_empty() {
+            match timeout_at(deadline, versions.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(WriteError::Timeout),
+            }
+        }
+        Ok(())
     }
 
     /// The local catalog, brought up to date first if it does not know the database: another node may just have

@@ -40,6 +40,8 @@ mod durability;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod founding;
+#[cfg(test)]
 mod fuzz_influxql;
 #[cfg(test)]
 mod fuzz_line_protocol;
