@@ -5,6 +5,7 @@
 //! volume uuid never outlives the log that was written under it: what was left by somebody else is set aside first.
 
 use model::NodeId;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -84,11 +85,13 @@ pub(crate) enum IdentityError {
 }
 
 /// The identity files of one data directory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Volume {
     dir: PathBuf,
     /// This volume's uuid, made when the directory was first used.
     pub(crate) uuid: String,
+    /// Held by who gives it its identity: the founder tells it while it asks others for its place.
+    adopting: Mutex<()>,
 }
 
 impl Volume {
@@ -117,7 +120,7 @@ impl Volume {
         if uuid::Uuid::parse_str(&uuid).is_err() {
             return Err(IdentityError::Damaged { path, reason: "not a uuid".to_owned() });
         }
-        Ok(Self { dir: dir.to_owned(), uuid })
+        Ok(Self { dir: dir.to_owned(), uuid, adopting: Mutex::new(()) })
     }
 
     /// The identity, if the volume has one.
@@ -134,6 +137,7 @@ impl Volume {
 
     /// Gives the volume its identity, durably. The same identity again is fine.
     pub(crate) fn adopt(&self, identity: &Identity) -> Result<(), IdentityError> {
+        let _alone = self.adopting.lock();
         match self.identity()? {
             Some(existing) if existing == *identity => return Ok(()),
             Some(existing) => return Err(IdentityError::Taken(existing.record.cluster)),
@@ -224,6 +228,32 @@ mod tests {
         );
         let other = Identity { node: 2, ..identity };
         assert!(matches!(volume.adopt(&other), Err(IdentityError::Taken(_))));
+    }
+
+    /// A member asks for its place while the founder tells it.
+    #[test]
+    fn an_identity_is_given_once_also_to_who_is_told_twice_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(dir.path(), true).unwrap();
+        let one = volume.part_in(&record(&volume.uuid), "a:8088").unwrap();
+        let other = Identity { node: one.node + 1, ..one.clone() };
+        let given: Vec<bool> = std::thread::scope(|scope| {
+            let adopting: Vec<_> = (0..8)
+                .map(|n| {
+                    let (volume, identity) = (&volume, if n % 2 == 0 { &one } else { &other });
+                    scope.spawn(move || match volume.adopt(identity) {
+                        Ok(()) => true,
+                        Err(IdentityError::Taken(_)) => false,
+                        Err(error) => panic!("{error}"),
+                    })
+                })
+                .collect();
+            adopting.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let kept = volume.identity().unwrap().unwrap();
+        let expected: Vec<bool> =
+            (0..8).map(|n| kept == if n % 2 == 0 { one.clone() } else { other.clone() }).collect();
+        assert_eq!(given, expected);
     }
 
     #[test]
