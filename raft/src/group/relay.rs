@@ -55,7 +55,8 @@ impl Group {
         let Some(address) = self.address(relay) else { return Attempt::NotDone { leader: None } };
         self.counters.forwarded();
         let peer = self.peer(relay, &address);
-        let timeout = self.attempt_timeout(deadline);
+        // As long as a leader that is reached: another attempt would come behind this one in the same queue.
+        let timeout = deadline.saturating_duration_since(Instant::now());
         let answer = tokio::select! {
             answer = peer.propose(command, true, timeout) => answer,
             () = self.succeeded(leader.unwrap_or(relay)) => return Attempt::Undecided,

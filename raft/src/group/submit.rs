@@ -193,11 +193,13 @@ impl Group {
         };
         self.counters.forwarded();
         let peer = self.peer(node, &address);
+        let asked = Instant::now();
         let answer = tokio::select! {
             answer = peer.propose(command, false, timeout) => answer,
             () = self.succeeded(node) => return Attempt::Undecided,
         };
-        self.reached(node, answer.is_ok());
+        // Who is slow till the end of the wait is reached all the same.
+        self.reached(node, answer.is_ok() || asked.elapsed() >= timeout);
         match answer {
             Ok(reply) => self.understood(node, reply),
             Err(error) => {
