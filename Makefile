@@ -6,7 +6,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos fuzz-influxql fuzz-line-protocol clean
+.PHONY: help demo test check deploy-check bench chaos fuzz-influxql fuzz-line-protocol clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
@@ -27,6 +27,11 @@ check: ## Format and lints, as .ci/run does.
 	scripts/install-deps.sh --for build
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+
+# helm, kustomize and kubeconform are compiled once, into ~/.cache/steadfast/tools.
+deploy-check: ## Manifests, chart, alerts: rendered, validated against the APIs of several Kubernetes releases, compared.
+	scripts/install-deps.sh --for deploy
+	deploy/check.sh
 
 # make bench BENCH="--only ingest"
 bench: ## Measure against a real influxd and VictoriaMetrics on this machine; prints tables.

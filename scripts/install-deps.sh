@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are lacking, by name, and says so. What is there already is left alone.
 #
-#   scripts/install-deps.sh [--for build|demo|test|bench]
+#   scripts/install-deps.sh [--for build|demo|test|bench|deploy]
 #
 # build: a C++ compiler, make and libclang for RocksDB's bindings. demo: curl and python3 as well. test: also influxdb, the
 # judge of the answers, prometheus, iproute2 to cut links, and Python, Node.js and Go for the client libraries that the
-# tests get from their registries. bench: also victoria-metrics. Works on a fresh Debian 12; elsewhere, install what it
-# names and run it again.
+# tests get from their registries. bench: also victoria-metrics. deploy: only what checks the manifests, Python with PyYAML, Go and
+# promtool. Works on a fresh Debian 12; elsewhere, install what it names and run it again.
 set -euo pipefail
 
 purpose=build
 case "${1:-}" in
   --for) purpose="${2:-}" ;;
   "") ;;
-  *) echo "usage: $0 [--for build|demo|test|bench]" >&2; exit 2 ;;
+  *) echo "usage: $0 [--for build|demo|test|bench|deploy]" >&2; exit 2 ;;
 esac
 case "$purpose" in
-  build|demo|test|bench) ;;
-  *) echo "$0: --for takes build, demo, test or bench" >&2; exit 2 ;;
+  build|demo|test|bench|deploy) ;;
+  *) echo "$0: --for takes build, demo, test, bench or deploy" >&2; exit 2 ;;
 esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -30,10 +30,17 @@ has_libclang() {
 }
 
 lacking=()
-has g++ || lacking+=(g++)
-has make || lacking+=(make)
-has_libclang || lacking+=(libclang-dev)
-if [ "$purpose" != build ]; then
+if [ "$purpose" != deploy ]; then
+  has g++ || lacking+=(g++)
+  has make || lacking+=(make)
+  has_libclang || lacking+=(libclang-dev)
+fi
+if [ "$purpose" = deploy ]; then
+  { has python3 && python3 -c 'import yaml' || /usr/bin/python3 -c 'import yaml'; } >/dev/null 2>&1 || lacking+=(python3-yaml)
+  has go || lacking+=(golang-go)
+  has promtool || lacking+=(prometheus)
+fi
+if [ "$purpose" = demo ] || [ "$purpose" = test ] || [ "$purpose" = bench ]; then
   has curl || lacking+=(curl)
   has python3 || lacking+=(python3)
 fi
@@ -78,7 +85,7 @@ if [ "${#lacking[@]}" -gt 0 ]; then
   done
 fi
 
-if ! has cargo; then
+if [ "$purpose" != deploy ] && ! has cargo; then
   echo "$0: there is no cargo. Debian's is too old; install Rust 1.90 or later from https://rustup.rs" >&2
   exit 1
 fi
