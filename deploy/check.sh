@@ -71,14 +71,16 @@ for version in "${versions[@]}"; do
   else
     renderings+=("$work/kustomize"/*.yaml)
   fi
-  echo "Kubernetes $version: $("$kubeconform" -strict -summary -kubernetes-version "$version" \
+  echo "Kubernetes $version:"
+  "$kubeconform" -strict -summary -kubernetes-version "$version" \
     -schema-location 'schemas/{{.NormalizedKubernetesVersion}}/{{.ResourceKind}}{{.KindSuffix}}.json' \
     -schema-location 'schemas/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json' \
-    "${renderings[@]}")"
+    "${renderings[@]}"
 done
 
 # The chart and kustomize are two ways to the same objects.
-same() { echo "$1 = $2: $("$python" -B check/compare.py "$work/helm-$newest/$1.yaml" "$work/kustomize/$2.yaml" "${@:3}")"; }
+same() { "$python" -B check/compare.py "$work/helm-$newest/$1.yaml" "$work/kustomize/$2.yaml" "${@:3}"; }
+echo "the chart's values, and the overlay:"
 same default kube-system
 same full kube-system-full
 same dev dev --without Namespace

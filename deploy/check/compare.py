@@ -4,6 +4,7 @@
 """
 
 import argparse
+import pathlib
 import sys
 
 import yaml
@@ -99,7 +100,7 @@ def main():
         print(f"{arguments.chart} and {arguments.kustomize} differ:", *found, sep="\n  ", file=sys.stderr)
         print("  (what only the chart may write stands in CHART_ONLY of compare.py)", file=sys.stderr)
         sys.exit(1)
-    print(f"{len(chart)} objects are the same")
+    print(f"{pathlib.Path(arguments.chart).stem} = {pathlib.Path(arguments.kustomize).stem}: {len(chart)} objects")
 
 
 if __name__ == "__main__":
