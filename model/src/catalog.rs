@@ -7,6 +7,7 @@ mod command;
 mod continuous;
 mod database;
 mod fields;
+mod membership;
 mod nodes;
 mod policy;
 mod subscription;
@@ -15,12 +16,14 @@ mod user;
 pub use command::{CatalogCommand, CatalogError, PolicyChange, PolicySpec};
 pub use continuous::ContinuousQuery;
 pub use fields::{FieldDef, FieldTable, Measurement, NewField};
+pub use membership::{Duty, MembershipCommand};
 pub use policy::{RetentionPolicy, default_shard_duration_ns};
 pub use subscription::{Destination, Subscription, SubscriptionMode};
 pub use user::{Access, PasswordHash, User};
 
 use crate::id::{DatabaseId, GroupId, NodeId, RetentionPolicyId};
-use std::collections::BTreeMap;
+use crate::placement::Placement;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Name of the policy that CREATE DATABASE makes when it names none.
@@ -49,6 +52,14 @@ pub struct Catalog {
     pub continuous_queries: Vec<Arc<ContinuousQuery>>,
     /// In order of creation, which is the order of SHOW USERS.
     pub users: Vec<Arc<User>>,
+    /// Which nodes shall have a replica of which data group.
+    pub placement: Placement,
+    /// Where a rebalancing is going: the data groups whose replicas are still to move, and where to.
+    pub goal: BTreeMap<GroupId, Vec<NodeId>>,
+    /// Members that do not do everything.
+    pub duties: BTreeMap<NodeId, Duty>,
+    /// Peer addresses of nodes that are expected to join.
+    pub invited: BTreeSet<String>,
 }
 
 /// A node as its peers and its operators see it. Addresses are `host:port` with DNS names where there are some.
@@ -91,13 +102,13 @@ impl Catalog {
     pub fn apply(&mut self, command: &CatalogCommand) -> Result<(), CatalogError> {
         self.version += 1;
         match command {
-            CatalogCommand::Bootstrap { cluster, nodes, slots } => self.bootstrap(cluster, nodes, slots),
+            CatalogCommand::Bootstrap { cluster, nodes, slots, placement } => {
+                self.bootstrap(cluster, nodes, slots, placement)
+            }
             CatalogCommand::PutNode { id, info } => self.put_node(*id, info),
             CatalogCommand::Replace { info } => self.replace_node(info),
-            CatalogCommand::RemoveNode { id } => {
-                self.nodes.remove(id);
-                Ok(())
-            }
+            CatalogCommand::RemoveNode { id } => self.remove_node(*id),
+            CatalogCommand::Membership(command) => self.change_members(command),
             CatalogCommand::CreateDatabase { name, policy } => self.create_database(name, policy),
             CatalogCommand::DropDatabase { name } => {
                 if let Some(id) = self.database(name).map(|d| d.id) {

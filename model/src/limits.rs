@@ -10,6 +10,8 @@ pub const INFLATED_BYTES_MAX: usize = 250_000_000;
 pub const COMMAND_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a database or retention policy name.
 pub const NAME_BYTES_MAX: usize = 255;
+/// Nodes that are announced and have not joined yet: every node keeps them.
+pub const INVITED_MAX: usize = 64;
 /// Users of a cluster: they are looked up by name at each request, and every node keeps all of them.
 pub const USERS_MAX: usize = 10_000;
 /// Subscriptions of a retention policy: each is a queue of copies of what is written.

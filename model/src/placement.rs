@@ -1,4 +1,8 @@
-//! Where a series lives: series key → slot → group.
+//! Where a series lives: series key → slot → group → nodes.
+
+mod replicas;
+
+pub use replicas::{META_VOTERS_MAX, Placement, REPLICATION_FACTORS, level, meta_voters};
 
 use crate::id::GroupId;
 use xxhash_rust::xxh3::xxh3_64;

@@ -5,7 +5,7 @@ use crate::metrics::Page;
 use api::coordinator::{AdminError, Readiness};
 use futures::future::join_all;
 use model::NodeId;
-use raft::{GroupStatus, Role};
+use raft::{Condition, GroupStatus, Role};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,11 +27,15 @@ impl NodeCoordinator {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Ready when every group has members, runs, knows a leader or just lost one, and is nearly caught up.
+    /// Ready when every group that is here has members, runs, knows a leader, and is nearly caught up. Groups on other nodes
+    /// do not count, nor do replicas that come to a node which was ready before: others answer for them.
     pub(crate) fn tell_readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
         let mut started = true;
         for group in self.host.groups() {
+            if !group.is_here() && (group.condition() == Condition::Elsewhere || self.was_ready()) {
+                continue;
+            }
             let status = group.status();
             if !group.is_initialized() {
                 started = false;
@@ -42,6 +46,8 @@ impl NodeCoordinator {
                 reasons.push(format!("group {}: no leader", group.id()));
             } else if lag(&status) > READY_LAG_MAX {
                 reasons.push(format!("group {}: {} entries behind", group.id(), lag(&status)));
+            } else if !group.is_here() {
+                reasons.push(format!("group {}: replica is being filled", group.id()));
             }
         }
         if self.host.catalog().cluster.is_empty() {
@@ -51,7 +57,15 @@ impl NodeCoordinator {
         if self.stopping.load(Ordering::Relaxed) {
             reasons.push("the node is stopping".to_owned());
         }
+        if reasons.is_empty() {
+            self.settled.store(true, Ordering::Relaxed);
+        }
         Readiness { started, ready: reasons.is_empty(), reasons }
+    }
+
+    /// Whether the node has been ready since it started.
+    fn was_ready(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
     }
 
     /// `GET /admin/v1/cluster`.
@@ -129,7 +143,8 @@ impl NodeCoordinator {
     /// Per group: role, indexes, and what its replica holds.
     pub(crate) fn render_groups(&self, page: &mut Page) {
         let groups = self.host.groups();
-        let statuses: Vec<GroupStatus> = groups.iter().map(|g| g.status()).collect();
+        let here = groups.iter().filter(|group| group.condition() != Condition::Elsewhere);
+        let statuses: Vec<GroupStatus> = here.map(|group| group.status()).collect();
         let mut gauge = |name: &str, help: &str, value: &dyn Fn(&GroupStatus) -> Option<u64>| {
             page.head(name, "gauge", help);
             for status in &statuses {

@@ -52,11 +52,12 @@ impl Membership {
     }
 
     /// Gives the volume an identity: a place in the cluster that other members belong to, or, if all members are blank,
-    /// in one that is founded now. `report` hears what is being waited for.
+    /// in one that is founded now, with so many data groups and so many replicas of each. `report` hears what is being
+    /// waited for.
     pub(crate) async fn find(
         &self,
         peers: &[String],
-        groups: u32,
+        groups: (u32, u32),
         report: &(dyn Fn(String) + Sync),
     ) -> Result<Identity, IdentityError> {
         let mut members = peers.to_vec();
@@ -182,13 +183,18 @@ async fn ask(address: &str) -> Result<IdentityInfo, String> {
 }
 
 /// The record of a new cluster.
-fn found(members: &[String], volumes: Vec<String>, groups: u32) -> FoundingRecord {
+fn found(
+    members: &[String],
+    volumes: Vec<String>,
+    (groups, replication_factor): (u32, u32),
+) -> FoundingRecord {
     let founders = members.iter().zip(volumes).zip(1..).map(|((address, volume), id)| Founder {
         id,
         peer_addr: address.clone(),
         volume,
     });
-    FoundingRecord { cluster: uuid::Uuid::new_v4().to_string(), groups, founders: founders.collect() }
+    let cluster = uuid::Uuid::new_v4().to_string();
+    FoundingRecord { cluster, groups, replication_factor, founders: founders.collect() }
 }
 
 /// Tells every founding member that does not know it yet, until all do.
@@ -236,6 +242,7 @@ fn to_wire(record: &FoundingRecord) -> peer::FoundingInfo {
     peer::FoundingInfo {
         cluster: record.cluster.clone(),
         groups: record.groups,
+        replication_factor: record.replication_factor,
         founders: founders
             .map(|f| FounderInfo { id: f.id, peer_addr: f.peer_addr.clone(), volume: f.volume.clone() })
             .collect(),
@@ -247,6 +254,7 @@ fn from_wire(info: &peer::FoundingInfo) -> FoundingRecord {
     FoundingRecord {
         cluster: info.cluster.clone(),
         groups: info.groups,
+        replication_factor: info.replication_factor,
         founders: founders
             .map(|f| Founder { id: f.id, peer_addr: f.peer_addr.clone(), volume: f.volume.clone() })
             .collect(),

@@ -100,6 +100,7 @@ impl NodeCoordinator {
             | CatalogCommand::PutNode { .. }
             | CatalogCommand::Replace { .. }
             | CatalogCommand::RemoveNode { .. }
+            | CatalogCommand::Membership(_)
             | CatalogCommand::CreateDatabase { .. }
             | CatalogCommand::CreateRetentionPolicy { .. }
             | CatalogCommand::AlterRetentionPolicy { .. }

@@ -77,6 +77,8 @@ pub struct NodeCoordinator {
     pub(crate) subscribers: Subscribers,
     pub(crate) about: About,
     pub(crate) stopping: AtomicBool,
+    /// Whether the node has been ready since it started.
+    pub(crate) settled: AtomicBool,
 }
 
 impl NodeCoordinator {
@@ -97,6 +99,7 @@ impl NodeCoordinator {
             passwords: Passwords::new(),
             subscribers: Subscribers::new(limits.subscribers),
             stopping: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
         }
     }
 

@@ -5,6 +5,7 @@
 //! volume uuid never outlives the log that was written under it: what was left by somebody else is set aside first.
 
 use model::NodeId;
+use model::placement::Placement;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -34,8 +35,22 @@ pub(crate) struct FoundingRecord {
     pub(crate) cluster: String,
     /// Number of data groups.
     pub(crate) groups: u32,
+    /// Replicas of each; 0 in a record from before that could be chosen: one on every founder.
+    #[serde(default)]
+    pub(crate) replication_factor: u32,
     /// The founding members, ids from 1.
     pub(crate) founders: Vec<Founder>,
+}
+
+impl FoundingRecord {
+    /// Where the data groups' replicas are as long as the catalog does not say so.
+    pub(crate) fn placement(&self) -> Placement {
+        let nodes: Vec<NodeId> = self.founders.iter().map(|founder| NodeId(founder.id)).collect();
+        match self.replication_factor {
+            0 => Placement { factor: 0, ..Placement::founding(self.groups, &nodes, nodes.len() as u32) },
+            factor => Placement::founding(self.groups, &nodes, factor),
+        }
+    }
 }
 
 /// What a volume that belongs to a cluster knows about itself.
@@ -210,7 +225,7 @@ mod tests {
 
     fn record(volume: &str) -> FoundingRecord {
         let founder = Founder { id: 1, peer_addr: "a:8088".into(), volume: volume.into() };
-        FoundingRecord { cluster: "c".into(), groups: 8, founders: vec![founder] }
+        FoundingRecord { cluster: "c".into(), groups: 8, replication_factor: 3, founders: vec![founder] }
     }
 
     #[test]
@@ -254,6 +269,16 @@ mod tests {
         let expected: Vec<bool> =
             (0..8).map(|n| kept == if n % 2 == 0 { one.clone() } else { other.clone() }).collect();
         assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn a_record_from_before_there_was_a_factor_has_every_group_on_every_founder() {
+        let text = "cluster = \"c\"\ngroups = 2\n\n[[founders]]\nid = 1\npeer_addr = \"a:1\"\nvolume = \"v\"\n\n\
+                    [[founders]]\nid = 2\npeer_addr = \"b:1\"\nvolume = \"w\"\n";
+        let record: FoundingRecord = toml::from_str(text).unwrap();
+        let placement = record.placement();
+        assert_eq!(placement.factor, 0);
+        assert!(placement.groups.values().all(|replicas| *replicas == [NodeId(1), NodeId(2)]));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use crate::catalog::ChangeError;
 use crate::coordinator::NodeCoordinator;
-use crate::identity::Identity;
+use crate::identity::{Founder, FoundingRecord, Identity};
 use model::catalog::{Catalog, CatalogCommand, NodeInfo, RetentionPolicy};
-use model::{GroupId, NodeId, placement};
+use model::placement::{self, Placement};
+use model::{GroupId, NodeId};
 use raft::{Group, PeerAddr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,16 +20,20 @@ const PREFERRED_HEAD_START: Duration = Duration::from_secs(3);
 /// How long one drop may take before it is left to the next round.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Gives every group its first members, if it has none. Each founder begins with the groups it is preferred for, so that
+/// Gives every group that is here its first members, if it has none. Each founder begins with the groups it is preferred for, so that
 /// the first leaders are spread.
 pub(crate) async fn found_groups(node: Arc<NodeCoordinator>, identity: Identity) {
     if !identity.is_founder() {
         return;
     }
     let founders = &identity.record.founders;
-    let members: BTreeMap<NodeId, PeerAddr> =
-        founders.iter().map(|f| (NodeId(f.id), PeerAddr { address: f.peer_addr.clone() })).collect();
-    let preferred = |group: GroupId| founders[group.0 as usize % founders.len()].id == identity.node;
+    let placement = identity.record.placement();
+    let members = |group: GroupId| -> BTreeMap<NodeId, PeerAddr> {
+        let replicas = placement.groups.get(&group);
+        let has = |f: &&Founder| replicas.is_none_or(|replicas| replicas.contains(&NodeId(f.id)));
+        let member = |f: &Founder| (NodeId(f.id), PeerAddr { address: f.peer_addr.clone() });
+        founders.iter().filter(has).map(member).collect()
+    };
     let started = Instant::now();
     loop {
         let mut all = true;
@@ -37,7 +42,9 @@ pub(crate) async fn found_groups(node: Arc<NodeCoordinator>, identity: Identity)
                 continue;
             }
             all = false;
-            let mine = preferred(group.id()) || started.elapsed() > PREFERRED_HEAD_START;
+            let members = members(group.id());
+            let preferred = members.keys().nth(group.id().0 as usize % members.len().max(1));
+            let mine = preferred == Some(&identity.node_id()) || started.elapsed() > PREFERRED_HEAD_START;
             if mine && let Err(error) = group.initialize(&members).await {
                 tracing::debug!(group = %group.id(), %error, "not founded yet");
             }
@@ -94,6 +101,7 @@ fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Missing {
             cluster: record.cluster.clone(),
             nodes: nodes.collect(),
             slots: placement::even_slot_table(record.groups).into(),
+            placement: founding_placement(record),
         });
     }
     let id = identity.node_id();
@@ -101,6 +109,14 @@ fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Missing {
         return Missing::Nothing;
     }
     Missing::Command(CatalogCommand::PutNode { id, info: info.clone() })
+}
+
+/// A record from before there was a choice leaves the catalog without a placement, as it was founded.
+fn founding_placement(record: &FoundingRecord) -> Placement {
+    match record.replication_factor {
+        0 => Placement::default(),
+        _ => record.placement(),
+    }
 }
 
 /// Closes the lanes of subscriptions that were dropped, at each change of the catalog.

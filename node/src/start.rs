@@ -171,7 +171,8 @@ async fn step_down(
 async fn find_identity(parts: &Parts<'_>) -> anyhow::Result<Identity> {
     let report = |what: String| parts.late.wait_for(what);
     let config = parts.config;
-    let identity = parts.membership.find(&config.node.peers, config.raft.groups, &report).await?;
+    let groups = (config.raft.groups, config.cluster.replication_factor);
+    let identity = parts.membership.find(&config.node.peers, groups, &report).await?;
     tracing::info!(cluster = identity.record.cluster, node = identity.node, "identity");
     Ok(identity)
 }
@@ -187,6 +188,7 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
         node: identity.node_id(),
         cluster: identity.record.cluster.clone(),
         dir: dir.join("groups"),
+        founding: identity.record.placement().groups,
         tuning: tuning(parts.config),
     };
     let groups: Vec<GroupId> = (0..=identity.record.groups).map(GroupId).collect();

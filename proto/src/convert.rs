@@ -2,6 +2,7 @@
 
 mod catalog;
 mod command;
+mod membership;
 mod user;
 
 pub use catalog::{decode_catalog, encode_catalog};

@@ -143,6 +143,7 @@ mod tests {
             condition: "running".to_owned(),
             since_start: Duration::from_secs(60),
             log_bytes: 0,
+            ..GroupStatus::default()
         }]
     }
 

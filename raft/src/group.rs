@@ -25,6 +25,7 @@ pub use status::{GroupStatus, PeerStatus, Role};
 pub(crate) use submit::Attempt;
 
 use crate::config::Tuning;
+use crate::host::Places;
 use crate::metrics::{Counters, GroupCounters};
 use crate::network::pool::Pool;
 use crate::state_machine::StateMachine;
@@ -39,7 +40,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use storage::ShardStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -50,16 +51,21 @@ pub(crate) type RaftInstance = openraft::Raft<TypeConfig, StateMachine>;
 /// Barriers that may wait for the next round.
 const BARRIER_QUEUE: usize = 4_096;
 
-/// A group's replica on this node. It outlives its [`Core`]: a replica that failed or was damaged is opened anew, or
-/// rebuilt, under the same handle.
+/// A group as seen from this node, and its replica if it has one here. It outlives its [`Core`]: a replica that failed or
+/// was damaged is opened anew, or rebuilt, or moved here or away, under the same handle.
 pub struct Group {
     id: GroupId,
     pool: Arc<Pool>,
+    places: Arc<Places>,
     /// What runs now; nothing while the replica is closed.
     core: ArcSwapOption<Core>,
     condition: Mutex<Condition>,
+    /// Whether this node's replica was a full member when it was last looked, not one that is being filled.
+    settled: AtomicBool,
     /// The members as they were last known, for the time without a core.
     members: Mutex<BTreeMap<NodeId, String>>,
+    /// Who did what was asked of the leader, for a node that has no replica and hears of nobody.
+    told_leader: Mutex<Option<NodeId>>,
     /// Up to here every member has the log, as far as this node was told.
     held_by_all: AtomicU64,
     in_flight: Semaphore,
@@ -81,15 +87,18 @@ pub struct Group {
 
 impl Group {
     /// A group that does not run yet; see [`Self::run`].
-    pub(crate) fn closed(pool: Arc<Pool>, id: GroupId) -> Arc<Self> {
+    pub(crate) fn closed(pool: Arc<Pool>, id: GroupId, places: Arc<Places>) -> Arc<Self> {
         let (barriers, waiting) = mpsc::channel(BARRIER_QUEUE);
         let in_flight = Semaphore::new(submit::units(pool.tuning.in_flight_bytes));
         let group = Arc::new(Self {
             id,
             pool,
+            places,
             core: ArcSwapOption::empty(),
             condition: Mutex::new(Condition::Opening),
+            settled: AtomicBool::new(true),
             members: Mutex::new(BTreeMap::new()),
+            told_leader: Mutex::new(None),
             held_by_all: AtomicU64::new(0),
             in_flight,
             barriers,
@@ -134,12 +143,40 @@ impl Group {
         *self.condition.lock() = condition;
     }
 
+    /// Whether this node has a replica of its own that takes part: of the groups that are not here, and of those that are
+    /// still being filled, another node has to be asked. One that failed or is damaged is here.
+    pub fn is_here(&self) -> bool {
+        if self.condition() == Condition::Elsewhere {
+            return false;
+        }
+        if let Some(server) = self.server()
+            && !self.id.is_meta()
+            && server.membership_config.voter_ids().next().is_some()
+        {
+            let votes = server.membership_config.voter_ids().any(|id| id == self.node().0);
+            self.settled.store(votes, Ordering::Relaxed);
+        }
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    /// A replica comes: it is not to be read until it is a full member.
+    pub(crate) fn begin_filling(&self) {
+        self.settled.store(false, Ordering::Relaxed);
+        self.set_condition(Condition::Opening);
+    }
+
+    /// The replica is gone, and what was known of the others by it.
+    pub(crate) fn forget_members(&self) {
+        self.members.lock().clear();
+    }
+
     /// Why this replica must not be read now: it is damaged, closed, or still behind what it was before a failure.
     pub fn unfit(&self) -> Option<String> {
         match self.condition() {
             Condition::Running => {
-                let damage = self.core()?.replica.state.damage()?;
-                Some(format!("damaged ({damage})"))
+                let damage = self.core().and_then(|core| core.replica.state.damage());
+                let filling = || (!self.is_here()).then(|| "still being filled from another node".to_owned());
+                damage.map(|damage| format!("damaged ({damage})")).or_else(filling)
             }
             other => Some(other.to_string()),
         }
@@ -157,7 +194,8 @@ impl Group {
         self.id
     }
 
-    /// The points of a data group's replica; `None` for the meta group, and while the replica is closed.
+    /// The points of a data group's replica; `None` for the meta group, while the replica is closed, and where there is
+    /// none.
     pub fn data_store(&self) -> Option<Arc<ShardStore>> {
         self.core.load().as_ref()?.data.clone()
     }
@@ -239,10 +277,12 @@ impl Group {
         *self.stop.borrow()
     }
 
-    /// The members and their addresses; those last known while nothing runs.
+    /// The members and their addresses; those last known while nothing runs, those of the catalog where there is no
+    /// replica.
     pub(crate) fn members(&self) -> BTreeMap<NodeId, String> {
         self.remember_members();
-        self.members.lock().clone()
+        let members = self.members.lock().clone();
+        if members.is_empty() { self.places.addresses(self.id) } else { members }
     }
 
     fn remember_members(&self) {
@@ -257,8 +297,10 @@ impl Group {
 
     pub(crate) fn address(&self, node: NodeId) -> Option<String> {
         match self.server() {
-            Some(server) => server.membership_config.get_node(&node.0).map(|peer| peer.address.clone()),
-            None => self.members.lock().get(&node).cloned(),
+            Some(server) if server.membership_config.get_node(&node.0).is_some() => {
+                server.membership_config.get_node(&node.0).map(|peer| peer.address.clone())
+            }
+            _ => self.members().get(&node).cloned(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod barriers;
 mod members;
 mod open;
+mod placement;
 mod rebuild;
 mod supervise;
 
@@ -22,6 +23,7 @@ use model::catalog::Catalog;
 use model::{Clock, GroupId, NodeId};
 use open::{OpenError, Opener};
 use parking_lot::Mutex;
+pub(crate) use placement::Places;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,14 +48,17 @@ pub struct HostConfig {
     pub cluster: String,
     /// Directory of all groups' states; one file system with nothing else in it.
     pub dir: PathBuf,
+    /// Which nodes have which data group until the catalog says so; a group that is not in it is on every node.
+    pub founding: BTreeMap<GroupId, Vec<NodeId>>,
     /// Times and sizes.
     pub tuning: Tuning,
 }
 
-/// The groups of this node.
+/// The groups of the cluster, as seen from this node.
 #[derive(Debug)]
 pub struct RaftHost {
     pool: Arc<Pool>,
+    places: Arc<Places>,
     groups: BTreeMap<GroupId, Arc<Group>>,
     catalog: Arc<CatalogCell>,
     barriers: mpsc::Sender<barriers::Waiter>,
@@ -76,8 +81,9 @@ pub struct RaftHost {
 }
 
 impl RaftHost {
-    /// Opens all `groups` at the same time; one that is damaged is rebuilt from the other nodes later. Re-applies what a crash took from their states, and starts them. Raft's
-    /// tasks run on the runtime this is called on, which should do little else.
+    /// Opens those of `groups`, which are all of the cluster, that have a replica here: the meta group, then the others
+    /// at the same time. One that is damaged is rebuilt from the other nodes later. Re-applies what a crash took from
+    /// their states, and starts them. Raft's tasks run on the runtime this is called on, which should do little else.
     ///
     /// # Errors
     ///
@@ -89,10 +95,11 @@ impl RaftHost {
         groups: Vec<GroupId>,
     ) -> Result<Arc<Self>, StartError> {
         let raft_config = Arc::new(config.tuning.openraft(&config.cluster)?);
-        let HostConfig { node, cluster, dir, tuning } = config;
+        let HostConfig { node, cluster, dir, founding, tuning } = config;
         let (interval, hold) = (tuning.balance_interval, tuning.balance_hold);
         let pool = Arc::new(Pool::new(cluster, node, tuning, Handle::current()));
         let catalog = Arc::new(CatalogCell::new(Catalog::default()));
+        let places = Arc::new(Places { node, catalog: Arc::clone(&catalog), founding });
         let opener = Arc::new(Opener {
             pool: Arc::clone(&pool),
             config: raft_config,
@@ -101,32 +108,23 @@ impl RaftHost {
             catalog: Arc::clone(&catalog),
             log: ArcSwapOption::new(Some(log)),
         });
-        let opening = groups.into_iter().map(|id| {
-            let (pool, opener) = (Arc::clone(&pool), Arc::clone(&opener));
-            async move {
-                let group = Group::closed(pool, id);
-                match opener.open(id).await {
-                    Ok(core) => group.run(core),
-                    Err(OpenError::Failed(error)) => return Err(error),
-                    Err(OpenError::Damaged(reason)) => {
-                        tracing::error!(group = %id, reason, "replica is damaged and will be rebuilt");
-                        group.counts().damaged();
-                        group.set_condition(Condition::Rebuilding { reason, step: "waiting".to_owned() });
-                    }
-                }
-                Ok::<_, StartError>((id, group))
-            }
-        });
         let begun = Instant::now();
-        let groups: BTreeMap<GroupId, Arc<Group>> = try_join_all(opening).await?.into_iter().collect();
+        let handles = groups.into_iter().map(|id| Group::closed(Arc::clone(&pool), id, Arc::clone(&places)));
+        let (meta, data): (Vec<_>, Vec<_>) = handles.partition(|group| group.id().is_meta());
+        // It says which of the others are here.
+        try_join_all(meta.iter().map(|group| open_at_start(&opener, &places, group))).await?;
+        try_join_all(data.iter().map(|group| open_at_start(&opener, &places, group))).await?;
+        let groups: BTreeMap<GroupId, Arc<Group>> =
+            meta.into_iter().chain(data).map(|group| (group.id(), group)).collect();
         tracing::info!(
-            groups = groups.len(),
+            groups = groups.values().filter(|group| group.condition() != Condition::Elsewhere).count(),
             took_ms = begun.elapsed().as_millis() as u64,
             "groups are open"
         );
         let (barriers, waiting) = mpsc::channel(barriers::QUEUE);
         let host = Arc::new(Self {
             pool,
+            places,
             barriers,
             groups,
             catalog,
@@ -166,12 +164,12 @@ impl RaftHost {
         &self.pool.cluster
     }
 
-    /// A group that has a replica here.
+    /// A group of the cluster, whether or not it has a replica here.
     pub fn group(&self, id: GroupId) -> Option<Arc<Group>> {
         self.groups.get(&id).cloned()
     }
 
-    /// All groups that have a replica here, in order of their ids.
+    /// All groups of the cluster, in order of their ids; [`Group::is_here`] tells whether one has a replica here.
     pub fn groups(&self) -> Vec<Arc<Group>> {
         self.groups.values().cloned().collect()
     }
@@ -202,17 +200,23 @@ impl RaftHost {
         }
     }
 
-    /// The state of all groups as another node of the catalog sees them.
+    /// The state of all groups that have a replica there, as another node of the catalog sees them.
     ///
     /// # Errors
     ///
     /// [`PeerError`] when the node is unknown or did not answer.
     pub async fn peer_status(&self, node: NodeId, timeout: Duration) -> Result<Vec<GroupStatus>, PeerError> {
         if node == self.node() {
-            return Ok(self.groups.values().map(|group| group.status()).collect());
+            return Ok(self.replica_statuses());
         }
         let reply = self.ask_status(node, timeout).await?;
         Ok(reply.groups.into_iter().map(GroupStatus::from_wire).collect())
+    }
+
+    /// The state of all groups that have a replica here.
+    pub(crate) fn replica_statuses(&self) -> Vec<GroupStatus> {
+        let replicas = self.groups.values().filter(|group| group.condition() != Condition::Elsewhere);
+        replicas.map(|group| group.status()).collect()
     }
 
     async fn ask_status(
@@ -392,6 +396,28 @@ impl RaftHost {
             sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// Opens a replica that is here or shall be.
+async fn open_at_start(opener: &Arc<Opener>, places: &Places, group: &Group) -> Result<(), StartError> {
+    let id = group.id();
+    let looking = Arc::clone(opener);
+    let has = tokio::task::spawn_blocking(move || looking.has(id)).await;
+    // A replica is here until its group has let go of it, whatever the catalog wishes.
+    if !places.is_wished(id) && matches!(has, Ok(false)) {
+        group.set_condition(Condition::Elsewhere);
+        return Ok(());
+    }
+    match opener.open(id).await {
+        Ok(core) => group.run(core),
+        Err(OpenError::Failed(error)) => return Err(error),
+        Err(OpenError::Damaged(reason)) => {
+            tracing::error!(group = %id, reason, "replica is damaged and will be rebuilt");
+            group.counts().damaged();
+            group.set_condition(Condition::Rebuilding { reason, step: "waiting".to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// Hands a led group to the other voter that has most of the log, if one answers.

@@ -37,6 +37,8 @@ pub struct FoundingInfo {
     pub cluster: String,
     /// Number of data groups; their ids start at 1.
     pub groups: u32,
+    /// Replicas of each; 0: one on every founder.
+    pub replication_factor: u32,
     /// The first members.
     pub founders: Vec<FounderInfo>,
 }
@@ -106,6 +108,7 @@ pub async fn bootstrap(
         cluster: founding.cluster.clone(),
         founders: founders_to_wire(&founding.founders),
         groups: founding.groups,
+        replication_factor: founding.replication_factor,
     };
     let mut client = client(address, node, timeout)?;
     let reply = rpc::within(node, timeout, client.bootstrap(request)).await?;
@@ -136,7 +139,8 @@ pub async fn join(
         return Err(PeerError::Refused { node: NodeId(0), reason: reply.refusal });
     }
     let founders = reply.founders.into_iter().map(founder_from_wire).collect();
-    Ok((NodeId(reply.node), FoundingInfo { cluster: reply.cluster, groups: reply.groups, founders }))
+    let (cluster, groups, replication_factor) = (reply.cluster, reply.groups, reply.replication_factor);
+    Ok((NodeId(reply.node), FoundingInfo { cluster, groups, replication_factor, founders }))
 }
 
 /// The place of a blank volume in the cluster of the node that is asked.
@@ -158,8 +162,8 @@ pub(crate) async fn place_of(
         }
     };
     let founders = founders_to_wire(&founding.founders);
-    let FoundingInfo { cluster, groups, .. } = founding;
-    Ok(wire::JoinReply { refusal: String::new(), node, cluster, founders, groups })
+    let FoundingInfo { cluster, groups, replication_factor, .. } = founding;
+    Ok(wire::JoinReply { refusal: String::new(), node, cluster, founders, groups, replication_factor })
 }
 
 fn founders_to_wire(founders: &[FounderInfo]) -> Vec<wire::Founder> {
@@ -187,5 +191,6 @@ fn client(
 
 pub(crate) fn founding_from_wire(request: wire::BootstrapRequest) -> FoundingInfo {
     let founders = request.founders.into_iter().map(founder_from_wire);
-    FoundingInfo { cluster: request.cluster, groups: request.groups, founders: founders.collect() }
+    let (cluster, groups, replication_factor) = (request.cluster, request.groups, request.replication_factor);
+    FoundingInfo { cluster, groups, replication_factor, founders: founders.collect() }
 }

@@ -1,7 +1,8 @@
 //! The commands that change the catalog, and why one may be refused.
 
-use super::{Access, FieldDef, NewField, NodeInfo, PasswordHash, Subscription};
+use super::{Access, FieldDef, MembershipCommand, NewField, NodeInfo, PasswordHash, Subscription};
 use crate::id::{DatabaseId, GroupId, NodeId};
+use crate::placement::Placement;
 use crate::value::FieldType;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub enum CatalogCommand {
         nodes: Vec<(NodeId, NodeInfo)>,
         /// Slot → group.
         slots: Arc<[GroupId]>,
+        /// Data group → nodes.
+        placement: Placement,
     },
     /// Changes the addresses of a member.
     PutNode {
@@ -30,7 +33,9 @@ pub enum CatalogCommand {
         /// The addresses and the volume of the newcomer.
         info: NodeInfo,
     },
-    /// Forgets a node. Its id is never given out again.
+    /// Changes who belongs to the cluster, or where replicas are.
+    Membership(MembershipCommand),
+    /// Forgets a node that has no replica of a data group. Its id is never given out again.
     RemoveNode {
         /// The node.
         id: NodeId,
@@ -247,6 +252,54 @@ pub enum CatalogError {
         /// All members' peer addresses, with commas between them.
         members: String,
     },
+    /// A blank volume wants to join under the address of a member.
+    #[error("node {id} of this cluster has the address {address}")]
+    AddressTaken {
+        /// As asked for.
+        address: String,
+        /// Whose it is.
+        id: NodeId,
+    },
+    /// A blank volume wants to join and nobody said that it may.
+    #[error(
+        "nobody has announced a node at {address}: run `steadfast ctl add {address}`, or set cluster.auto_join"
+    )]
+    NotInvited {
+        /// Its peer address.
+        address: String,
+    },
+    /// `limits::INVITED_MAX` nodes are announced and have not joined.
+    #[error("too many announced nodes have not joined; withdraw some")]
+    TooManyInvited,
+    /// A node that is to be forgotten has replicas.
+    #[error("node {id} has replicas of data groups {groups}; drain it first")]
+    HasReplicas {
+        /// The node.
+        id: NodeId,
+        /// Ids, with commas between them.
+        groups: String,
+    },
+    /// The last member cannot be forgotten.
+    #[error("node {id} is the only member")]
+    OnlyMember {
+        /// The node.
+        id: NodeId,
+    },
+    /// The replicas of a group were changed by somebody else meanwhile.
+    #[error("the replicas of group {group} have changed; look again")]
+    PlacementChanged {
+        /// The group.
+        group: GroupId,
+    },
+    /// Replicas can only be on members, on each one once, and on one at least.
+    #[error("these can not be the replicas of group {group}")]
+    InvalidPlacement {
+        /// The group.
+        group: GroupId,
+    },
+    /// Not one of `placement::REPLICATION_FACTORS`.
+    #[error("the replication factor must be 1, 3 or 5")]
+    InvalidFactor,
     /// No such user.
     #[error("user not found")]
     UserNotFound,

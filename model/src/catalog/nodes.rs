@@ -5,6 +5,7 @@
 
 use super::{Catalog, CatalogError, NodeInfo};
 use crate::id::{GroupId, NodeId};
+use crate::placement::Placement;
 use std::sync::Arc;
 
 impl Catalog {
@@ -13,6 +14,7 @@ impl Catalog {
         cluster: &str,
         nodes: &[(NodeId, NodeInfo)],
         slots: &Arc<[GroupId]>,
+        placement: &Placement,
     ) -> Result<(), CatalogError> {
         if self.cluster == cluster {
             return Ok(());
@@ -24,6 +26,7 @@ impl Catalog {
         self.nodes = nodes.iter().cloned().collect();
         self.next_node = nodes.iter().map(|(id, _)| id.0 + 1).max().unwrap_or(1);
         self.slots = Arc::clone(slots);
+        self.placement = placement.clone();
         Ok(())
     }
 
@@ -43,11 +46,20 @@ impl Catalog {
             let members = members.join(", ");
             return Err(CatalogError::NoSuchMember { address: info.peer_addr.clone(), members });
         };
+        let id = self.next_node_id();
         self.nodes.remove(&place);
-        let id = NodeId(self.next_node.max(place.0 + 1));
-        self.next_node = id.0 + 1;
+        self.duties.remove(&place);
         self.nodes.insert(id, info.clone());
+        self.replace_in_placement(place, id);
         Ok(())
+    }
+
+    /// An id that no node ever had.
+    pub(super) fn next_node_id(&mut self) -> NodeId {
+        let after = self.nodes.keys().last().map_or(1, |id| id.0.saturating_add(1));
+        let id = NodeId(self.next_node.max(after));
+        self.next_node = id.0.saturating_add(1);
+        id
     }
 
     /// The member that a volume belongs to.
@@ -57,20 +69,21 @@ impl Catalog {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::catalog::CatalogCommand;
 
-    fn info(address: &str, volume: &str) -> NodeInfo {
+    pub(in crate::catalog) fn info(address: &str, volume: &str) -> NodeInfo {
         NodeInfo { peer_addr: address.to_owned(), volume: volume.to_owned(), ..NodeInfo::default() }
     }
 
-    fn founded() -> Catalog {
+    pub(in crate::catalog) fn founded() -> Catalog {
         let nodes = (1..=3).map(|id| (NodeId(id), info(&format!("n{id}:8088"), &format!("v{id}"))));
         let command = CatalogCommand::Bootstrap {
             cluster: "c".to_owned(),
             nodes: nodes.collect(),
             slots: [GroupId(1)].into(),
+            placement: Placement::default(),
         };
         let mut catalog = Catalog::default();
         catalog.apply(&command).unwrap();

@@ -134,6 +134,14 @@ options! {
         level: String = "info,openraft=warn";
     }
 
+    /// How the cluster keeps its data on its nodes.
+    [cluster] ClusterConfig {
+        /// Replicas of each data group: 1, 3 or 5, where there are so many nodes. Used when the cluster is founded;
+        /// `steadfast ctl replication-factor` changes it later. More survive more lost nodes and cost disk, network and CPU
+        /// in proportion.
+        replication_factor: u32 = "3" in "1" ..= "5";
+    }
+
     /// How the groups agree.
     [raft] RaftConfig {
         /// Data groups of the cluster; fixed when it is founded. More spread writes over more cores and nodes, but each costs

@@ -2,9 +2,10 @@
 //! table.
 
 use super::{Config, ConfigError, NodeConfig};
+use model::placement::REPLICATION_FACTORS;
 use std::net::SocketAddr;
 
-/// Most founding nodes: every node has a replica of every group, and larger quorums only get slower.
+/// Most founding nodes; more may join later.
 const PEERS_MAX: usize = 9;
 
 /// Completes the addresses and refuses what can't work together.
@@ -12,6 +13,10 @@ pub(super) fn check(mut config: Config) -> Result<Config, ConfigError> {
     complete_addresses(&mut config.node)?;
     check_peers(&config.node)?;
     check_fit(&config)?;
+    if !REPLICATION_FACTORS.contains(&config.cluster.replication_factor) {
+        let factor = config.cluster.replication_factor;
+        return Err(mismatch(format!("cluster.replication_factor = {factor}: must be 1, 3 or 5")));
+    }
     crate::telemetry::parse_filter(&config.log.level)
         .map_err(|text| mismatch(format!("log.level = {:?} is no filter: {text}", config.log.level)))?;
     Ok(config)

@@ -1,11 +1,13 @@
 //! The whole catalog, as the meta group writes it at a flush.
 
+use super::membership::{duties_from_wire, duties_to_wire, groups_from_wire, groups_to_wire};
 use super::user::{subscription_from_wire, subscription_to_wire, user_from_wire, user_to_wire};
 use super::{DecodeError, field_type};
 use crate::catalog as wire;
 use model::catalog::{
     Catalog, ContinuousQuery, Database, FieldDef, FieldTable, Measurement, NodeInfo, RetentionPolicy,
 };
+use model::placement::Placement;
 use model::{DatabaseId, FieldId, GroupId, NodeId, RetentionPolicyId};
 use prost::Message;
 use std::collections::BTreeMap;
@@ -24,6 +26,11 @@ pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
         next_node: catalog.next_node,
         continuous_queries: catalog.continuous_queries.iter().map(|q| continuous_to_wire(q)).collect(),
         users: catalog.users.iter().map(|user| user_to_wire(user)).collect(),
+        replication_factor: catalog.placement.factor,
+        placement: groups_to_wire(&catalog.placement.groups),
+        goal: groups_to_wire(&catalog.goal),
+        duties: duties_to_wire(&catalog.duties),
+        invited: catalog.invited.iter().cloned().collect(),
     };
     message.encode_to_vec()
 }
@@ -48,6 +55,13 @@ pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
         next_node: message.next_node,
         continuous_queries: message.continuous_queries.into_iter().map(continuous_from_wire).collect(),
         users: users.collect::<Result<_, _>>()?,
+        placement: Placement {
+            factor: message.replication_factor,
+            groups: groups_from_wire(message.placement),
+        },
+        goal: groups_from_wire(message.goal),
+        duties: duties_from_wire(message.duties)?,
+        invited: message.invited.into_iter().collect(),
     })
 }
 

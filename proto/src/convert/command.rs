@@ -1,11 +1,13 @@
 //! One catalog command, as it stands in the meta group's log.
 
 use super::catalog::{node_from_wire, node_to_wire};
+use super::membership::{self, groups_from_wire, groups_to_wire};
 use super::user::{access, subscription_from_wire, subscription_to_wire};
 use super::{DecodeError, field_type};
 use crate::catalog as wire;
 use crate::catalog::catalog_command::Command as Wire;
 use model::catalog::{Access, CatalogCommand, NewField, PasswordHash, PolicyChange, PolicySpec};
+use model::placement::Placement;
 use model::{DatabaseId, GroupId, NodeId};
 use prost::Message;
 use std::sync::Arc;
@@ -26,11 +28,14 @@ pub fn decode_catalog_command(bytes: &[u8]) -> Result<CatalogCommand, DecodeErro
 
 fn to_wire(command: &CatalogCommand) -> Wire {
     match command {
-        CatalogCommand::Bootstrap { cluster, nodes, slots } => Wire::Bootstrap(wire::Bootstrap {
+        CatalogCommand::Bootstrap { cluster, nodes, slots, placement } => Wire::Bootstrap(wire::Bootstrap {
             cluster: cluster.clone(),
             nodes: nodes.iter().map(|(id, info)| node_to_wire(*id, info)).collect(),
             slots: slots.iter().map(|g| g.0).collect(),
+            replication_factor: placement.factor,
+            placement: groups_to_wire(&placement.groups),
         }),
+        CatalogCommand::Membership(command) => Wire::Membership(membership::to_wire(command)),
         CatalogCommand::PutNode { id, info } => {
             Wire::PutNode(wire::PutNode { node: Some(node_to_wire(*id, info)) })
         }
@@ -118,7 +123,9 @@ fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
             cluster: c.cluster,
             nodes: c.nodes.into_iter().map(node_from_wire).collect(),
             slots: c.slots.into_iter().map(GroupId).collect(),
+            placement: Placement { factor: c.replication_factor, groups: groups_from_wire(c.placement) },
         },
+        Wire::Membership(c) => CatalogCommand::Membership(membership::from_wire(c)?),
         Wire::PutNode(c) => {
             let (id, info) = node_from_wire(c.node.ok_or(DecodeError::Missing("a node"))?);
             CatalogCommand::PutNode { id, info }
@@ -235,7 +242,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     /// Few names, so that commands meet each other's objects.
-    fn any_name() -> impl Strategy<Value = String> {
+    pub(in crate::convert) fn any_name() -> impl Strategy<Value = String> {
         prop_oneof![
             Just("a".to_owned()),
             Just("b".to_owned()),
@@ -273,7 +280,7 @@ pub(super) mod tests {
             })
     }
 
-    fn any_node() -> impl Strategy<Value = (NodeId, NodeInfo)> {
+    pub(in crate::convert) fn any_node() -> impl Strategy<Value = (NodeId, NodeInfo)> {
         (0u64..5, any_name(), any_name(), any_name(), any_name()).prop_map(|(id, a, b, c, d)| {
             (NodeId(id), NodeInfo { peer_addr: a, http_addr: b, admin_addr: c, volume: d })
         })
@@ -342,11 +349,15 @@ pub(super) mod tests {
         let slots = proptest::collection::vec(0u32..9, 0..20);
         let fields = proptest::collection::vec(any_field(), 0..6);
         prop_oneof![
-            (any_name(), nodes, slots).prop_map(|(cluster, nodes, slots)| CatalogCommand::Bootstrap {
-                cluster,
-                nodes,
-                slots: slots.into_iter().map(GroupId).collect(),
-            }),
+            (any_name(), nodes, slots, 0u32..6, membership::tests::any_groups()).prop_map(
+                |(cluster, nodes, slots, factor, groups)| CatalogCommand::Bootstrap {
+                    cluster,
+                    nodes,
+                    slots: slots.into_iter().map(GroupId).collect(),
+                    placement: Placement { factor, groups },
+                }
+            ),
+            membership::tests::any_membership_command().prop_map(CatalogCommand::Membership),
             any_node().prop_map(|(id, info)| CatalogCommand::PutNode { id, info }),
             any_node().prop_map(|(_, info)| CatalogCommand::Replace { info }),
             (0u64..5).prop_map(|id| CatalogCommand::RemoveNode { id: NodeId(id) }),

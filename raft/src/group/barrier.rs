@@ -131,7 +131,10 @@ impl Group {
                 None => Attempt::NotDone { leader: None },
             };
             match attempt {
-                Attempt::Done(index) => return Some(index),
+                Attempt::Done(index) => {
+                    self.tell_leader(target);
+                    return Some(index);
+                }
                 Attempt::NotDone { leader } if leader.is_some() && leader != target && !hinted => {
                     hint = leader;
                 }

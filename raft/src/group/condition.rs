@@ -21,6 +21,8 @@ pub enum Condition {
         /// What is being done, or waited for.
         step: String,
     },
+    /// This node has no replica: the group's are on other nodes. Nothing is wrong.
+    Elsewhere,
 }
 
 impl Condition {
@@ -31,6 +33,7 @@ impl Condition {
             Self::Running => "running",
             Self::Failed { .. } => "failed",
             Self::Rebuilding { .. } => "rebuilding",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }
@@ -44,6 +47,7 @@ impl fmt::Display for Condition {
             Self::Rebuilding { reason, step } => {
                 write!(f, "damaged ({reason}), being rebuilt from another node: {step}")
             }
+            Self::Elsewhere => f.write_str("on other nodes"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a group is, as this node sees it: for the admin API, metrics and peers.
 
-use super::Group;
+use super::{Condition, Group};
 use model::{GroupId, NodeId};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Instant, RaftMetrics, ServerState};
@@ -21,6 +21,8 @@ pub enum Role {
     /// Stopped, by an error or a shutdown.
     #[default]
     Stopped,
+    /// Nothing: this node has no replica.
+    Absent,
 }
 
 impl Role {
@@ -32,6 +34,7 @@ impl Role {
             Self::Candidate => "candidate",
             Self::Learner => "learner",
             Self::Stopped => "stopped",
+            Self::Absent => "absent",
         }
     }
 }
@@ -71,9 +74,13 @@ pub struct GroupStatus {
     pub voters: Vec<NodeId>,
     /// Learners, in order of their ids.
     pub learners: Vec<NodeId>,
+    /// Whether these are of one membership, not of the change from one to another.
+    pub is_uniform: bool,
+    /// The log index of the membership that these are from.
+    pub membership_at: Option<u64>,
     /// Why the group stopped by itself on this node, or cannot be opened.
     pub failure: Option<String>,
-    /// How the replica is: `opening`, `running`, `failed` or `rebuilding`.
+    /// How the replica is: `opening`, `running`, `failed`, `rebuilding`, or `elsewhere` when there is none.
     pub condition: String,
     /// Time since the group was opened on this node.
     pub since_start: Duration,
@@ -116,11 +123,13 @@ impl GroupStatus {
             condition: self.condition,
             millis_since_start: millis(self.since_start),
             log_bytes: self.log_bytes,
+            membership_at: self.membership_at,
+            is_joint: !self.is_uniform,
         }
     }
 
     pub(crate) fn from_wire(status: wire::GroupStatus) -> Self {
-        let roles = [Role::Leader, Role::Follower, Role::Candidate, Role::Learner];
+        let roles = [Role::Leader, Role::Follower, Role::Candidate, Role::Learner, Role::Absent];
         let nodes = |ids: Vec<u64>| ids.into_iter().map(NodeId).collect();
         Self {
             group: GroupId(status.group),
@@ -143,6 +152,8 @@ impl GroupStatus {
             condition: status.condition,
             since_start: Duration::from_millis(status.millis_since_start),
             log_bytes: status.log_bytes,
+            membership_at: status.membership_at,
+            is_uniform: !status.is_joint,
         }
     }
 }
@@ -192,6 +203,8 @@ impl Group {
             peers: peers(&metrics),
             voters,
             learners: membership.learner_ids().map(NodeId).collect(),
+            is_uniform: membership.get_joint_config().len() < 2,
+            membership_at: metrics.membership_config.log_id().map(|log_id| log_id.index),
             failure: failure.filter(|_| !self.is_stopped()),
             log_bytes: core.log.bytes(),
             ..self.closed_status()
@@ -200,12 +213,15 @@ impl Group {
 
     /// What is known without a core.
     fn closed_status(&self) -> GroupStatus {
+        let condition = self.condition();
+        let is_elsewhere = condition == Condition::Elsewhere;
         GroupStatus {
             group: self.id,
+            role: if is_elsewhere { Role::Absent } else { Role::Stopped },
             since_leader: self.heard.lock().map(|at| at.elapsed()),
             unconfirmed_for: self.unconfirmed.lock().map(|at| at.elapsed()),
-            failure: Some(self.condition().to_string()).filter(|_| !self.is_stopped()),
-            condition: self.condition().name().to_owned(),
+            failure: Some(condition.to_string()).filter(|_| !self.is_stopped() && !is_elsewhere),
+            condition: condition.name().to_owned(),
             since_start: self.born.elapsed(),
             ..GroupStatus::default()
         }
@@ -254,6 +270,8 @@ mod tests {
             condition: "running".to_owned(),
             since_start: Duration::from_secs(60),
             log_bytes: 77,
+            membership_at: Some(3),
+            is_uniform: true,
         };
         assert_eq!(GroupStatus::from_wire(status.clone().into_wire()), status);
     }

@@ -94,7 +94,10 @@ impl Group {
                 (None, None) => Attempt::NotDone { leader: None },
             };
             match attempt {
-                Attempt::Done(reply) => return Ok(reply),
+                Attempt::Done(reply) => {
+                    self.tell_leader(target);
+                    return Ok(reply);
+                }
                 Attempt::NotDone { leader } if leader.is_some() && leader != target && hints < HINTS_MAX => {
                     hint = leader;
                     hints += 1;
@@ -140,10 +143,22 @@ impl Group {
         }
     }
 
-    /// Whom to ask: the leader; if Raft does not run here now, the other members in turn.
+    /// Notes who did what only a leader does.
+    pub(super) fn tell_leader(&self, leader: Option<NodeId>) {
+        *self.told_leader.lock() = leader.filter(|leader| *leader != self.node());
+    }
+
+    /// Whom to ask: the leader; if this node hears of none because no Raft runs here, or one that nobody has told
+    /// anything yet, who was it last, then the other members in turn.
     pub(super) fn guess(&self, turn: &mut usize) -> Option<NodeId> {
-        if self.failure().is_none() {
-            return self.leader();
+        if self.failure().is_none()
+            && let Some(server) = self.server()
+            && (server.current_leader.is_some() || server.membership_config.nodes().next().is_some())
+        {
+            return server.current_leader.map(NodeId);
+        }
+        if let Some(leader) = *self.told_leader.lock() {
+            return Some(leader);
         }
         let mut others: Vec<NodeId> = self.members().into_keys().collect();
         others.retain(|id| *id != self.node());
@@ -252,6 +267,7 @@ impl Group {
 
     /// Waits for another leader than `tried`, but not long: a leader may come back without anything changing.
     pub(super) async fn pause(&self, tried: Option<NodeId>, deadline: Instant) {
+        self.told_leader.lock().take_if(|leader| Some(*leader) == tried);
         let pause = Duration::from_millis(rand::rng().random_range(PAUSE_MS.0..PAUSE_MS.1));
         let until = (Instant::now() + pause).min(deadline);
         let raft = self.raft();

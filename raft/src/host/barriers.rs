@@ -51,14 +51,16 @@ pub(super) async fn serve(host: Weak<RaftHost>, mut waiting: mpsc::Receiver<Wait
 }
 
 impl RaftHost {
-    /// Waits until the local replica of every group has applied everything that was acknowledged before the call.
+    /// Waits until the local replica of every group that is here has applied everything that was acknowledged before the
+    /// call.
     pub async fn read_barriers(&self, deadline: Instant) -> Vec<(Arc<Group>, Result<(), BarrierError>)> {
         let (waiter, answer) = oneshot::channel();
         let indexes = match self.barriers.send(waiter).await {
             Ok(()) => answer.await.unwrap_or_default(),
             Err(_) => Indexes::default(),
         };
-        let waits = self.groups.values().map(|group| {
+        let here = self.groups.values().filter(|group| group.is_here());
+        let waits = here.map(|group| {
             let index = indexes.get(&group.id()).copied();
             async move {
                 let outcome = match index {

@@ -3,7 +3,7 @@
 
 use super::RaftHost;
 use crate::command::{self, Outcome};
-use crate::group::members::{Step, next_step};
+use crate::group::members::{Step, Wished, next_step};
 use crate::group::{Group, GroupStatus, Role};
 use futures::future::join_all;
 use model::catalog::{CatalogCommand, NodeInfo};
@@ -29,7 +29,8 @@ pub(crate) async fn run(host: Weak<RaftHost>) {
             continue;
         }
         for group in host.groups().into_iter().filter(|group| group.is_leader()) {
-            if let Some(step) = next_step(&group.status(), &catalog.nodes) {
+            let wished = Wished::of(&catalog, group.id());
+            if let Some(step) = next_step(host.node(), &group.status(), &wished) {
                 take(&group, step).await;
             }
         }
@@ -81,9 +82,11 @@ impl RaftHost {
         let catalog = self.catalog();
         let asked = catalog.nodes.keys().map(|id| self.peer_status(*id, ALIVE_MAX));
         let told: Vec<GroupStatus> = join_all(asked).await.into_iter().flatten().flatten().collect();
-        let staying = catalog.nodes.iter().filter(|(_, known)| known.peer_addr != info.peer_addr);
-        let staying: Vec<NodeId> = staying.map(|(id, _)| *id).collect();
-        self.groups().iter().find_map(|group| not_settled(group.id(), &told, &staying))
+        let staying = |id: &NodeId| catalog.nodes.get(id).is_some_and(|n| n.peer_addr != info.peer_addr);
+        self.groups().iter().find_map(|group| {
+            let voters: Vec<NodeId> = catalog.voters(group.id()).into_iter().filter(staying).collect();
+            not_settled(group.id(), &told, &voters)
+        })
     }
 
     /// The member whose place the volume asks for, if that member answers there.

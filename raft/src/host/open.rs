@@ -75,7 +75,7 @@ impl Opener {
         self.group_dir(group).join("state")
     }
 
-    fn group_dir(&self, group: GroupId) -> PathBuf {
+    pub(super) fn group_dir(&self, group: GroupId) -> PathBuf {
         self.dir.join(format!("g{group}"))
     }
 

@@ -1,5 +1,6 @@
-//! Looks after the groups of a node: one that failed is opened again, one that is damaged is rebuilt, and when the log
-//! failed, all are opened again over a log that was recovered.
+//! Looks after the groups of a node: one that shall be here is opened, one that has left is let go of, one that failed is
+//! opened again, one that is damaged is rebuilt, and when the log failed, all are opened again over a log that was
+//! recovered.
 //!
 //! Causes go away: a full disk is cleared, a file system is mounted again. So every attempt is followed by another one,
 //! later each time. What a group is waiting for can be read from its condition.
@@ -24,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// How long leadership is tried to be handed on from a damaged replica.
 const HAND_OVER: Duration = Duration::from_secs(2);
+/// How often a replica that is to leave looks whether it may.
+const LEAVE_LOOK: Duration = Duration::from_secs(1);
 /// How long a closed log may be in use by tasks that end.
 const RELEASE_MAX: Duration = Duration::from_secs(10);
 
@@ -31,6 +34,7 @@ const RELEASE_MAX: Duration = Duration::from_secs(10);
 pub(crate) async fn run(host: Weak<RaftHost>) {
     let mut repairs: HashMap<GroupId, JoinHandle<()>> = HashMap::new();
     let mut errors: HashMap<GroupId, u64> = HashMap::new();
+    let mut left: HashMap<GroupId, Instant> = HashMap::new();
     loop {
         sleep(LOOK).await;
         let Some(host) = host.upgrade().filter(|host| !host.is_stopping()) else { break };
@@ -48,7 +52,7 @@ pub(crate) async fn run(host: Weak<RaftHost>) {
             if repairs.contains_key(&group.id()) {
                 continue;
             }
-            if let Some(needed) = look(&group, &mut errors) {
+            if let Some(needed) = move_of(&host, &group, &mut left).or_else(|| look(&group, &mut errors)) {
                 let host = Arc::downgrade(&host);
                 repairs.insert(group.id(), tokio::spawn(repair(host, Arc::clone(&group), needed)));
             }
@@ -61,8 +65,23 @@ pub(crate) async fn run(host: Weak<RaftHost>) {
 
 /// What a group needs.
 enum Needed {
+    Open,
+    Leave,
     Reopen(String),
     Rebuild(String),
+}
+
+/// Whether a replica comes or goes.
+fn move_of(host: &RaftHost, group: &Group, left: &mut HashMap<GroupId, Instant>) -> Option<Needed> {
+    if group.condition() == Condition::Elsewhere {
+        return host.places.is_wished(group.id()).then_some(Needed::Open);
+    }
+    let due = left.get(&group.id()).is_none_or(|looked| looked.elapsed() >= LEAVE_LOOK);
+    if !due || !host.is_to_leave(group) {
+        return None;
+    }
+    left.insert(group.id(), Instant::now());
+    Some(Needed::Leave)
 }
 
 /// What is wrong with a group, if anything is.
@@ -70,7 +89,7 @@ fn look(group: &Arc<Group>, errors: &mut HashMap<GroupId, u64>) -> Option<Needed
     match group.condition() {
         Condition::Failed { reason } => return Some(Needed::Reopen(reason)),
         Condition::Rebuilding { reason, .. } => return Some(Needed::Rebuild(reason)),
-        Condition::Opening | Condition::Running => {}
+        Condition::Opening | Condition::Running | Condition::Elsewhere => {}
     }
     let core = group.core()?;
     if let Some(damage) = core.replica.state.damage() {
@@ -104,7 +123,15 @@ async fn repair(host: Weak<RaftHost>, group: Arc<Group>, needed: Needed) {
     let mut wait = BACKOFF.0;
     loop {
         let Some(host) = host.upgrade().filter(|host| !host.is_stopping()) else { return };
+        if host.is_to_leave(&group) && !matches!(needed, Needed::Leave) {
+            return;
+        }
         needed = match needed {
+            Needed::Leave => return host.leave(&group).await,
+            Needed::Open => match begin(&host, &group).await {
+                Some(needed) => needed,
+                None => return,
+            },
             Needed::Reopen(reason) => {
                 tracing::error!(group = %id, reason, "group failed, opening it again");
                 group.set_condition(Condition::Failed { reason });
@@ -130,6 +157,24 @@ async fn repair(host: Weak<RaftHost>, group: Arc<Group>, needed: Needed) {
         drop(host);
         sleep(wait).await;
         wait = (wait * 2).min(BACKOFF.1);
+    }
+}
+
+/// Opens a replica that comes to this node; its group's leader fills it. What it needs, if that did not do.
+async fn begin(host: &RaftHost, group: &Group) -> Option<Needed> {
+    group.begin_filling();
+    match open(&host.opener, group).await {
+        Ok(()) => None,
+        Err(OpenError::Failed(error)) => {
+            let reason = describe(&error);
+            group.set_condition(Condition::Failed { reason: reason.clone() });
+            Some(Needed::Reopen(reason))
+        }
+        // It was here before and went: its log is remembered, its state is not.
+        Err(OpenError::Damaged(reason)) => {
+            group.set_condition(Condition::Rebuilding { reason: reason.clone(), step: "waiting".to_owned() });
+            Some(Needed::Rebuild(reason))
+        }
     }
 }
 
@@ -184,7 +229,8 @@ fn members(host: &RaftHost, group: &Group) -> BTreeMap<NodeId, String> {
 async fn reopen_log(host: &Arc<RaftHost>, cause: &str) {
     tracing::error!(cause, "the raft log failed; closing all groups to open it again");
     let reason = format!("raft log: {cause}");
-    let groups = host.groups();
+    let mut groups = host.groups();
+    groups.retain(|group| group.condition() != Condition::Elsewhere);
     for group in &groups {
         group.set_condition(Condition::Failed { reason: reason.clone() });
     }

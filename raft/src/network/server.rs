@@ -3,7 +3,7 @@
 use super::pool::{CHANNEL_WINDOW, STREAM_WINDOW};
 use super::{MESSAGE_BYTES_MAX, convert, snapshots};
 use crate::codec;
-use crate::group::{Attempt, Group, RaftInstance};
+use crate::group::{Attempt, Group, GroupStatus, RaftInstance};
 use crate::host::RaftHost;
 use crate::peer::{PeerControl, founding_from_wire, place_of};
 use crate::running::RunningQuery;
@@ -320,7 +320,7 @@ impl peer_server::Peer for PeerServer {
         request: Request<wire::StatusRequest>,
     ) -> Result<Response<wire::StatusReply>, Status> {
         let host = self.host(request.into_inner().header.as_ref())?;
-        let groups = host.groups().iter().map(|group| group.status().into_wire()).collect();
+        let groups = host.replica_statuses().into_iter().map(GroupStatus::into_wire).collect();
         Ok(Response::new(host.node_state().into_wire(groups)))
     }
 

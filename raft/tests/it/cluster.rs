@@ -77,6 +77,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) client: Runtime,
     groups: u32,
+    founding: BTreeMap<GroupId, Vec<NodeId>>,
     tuning: Tuning,
     _dir: tempfile::TempDir,
 }
@@ -84,8 +85,18 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Three nodes with the meta group and `groups` data groups, founded and led.
     pub(crate) fn start(groups: u32, tuning: Tuning) -> Self {
+        Self::start_placed(3, groups, BTreeMap::new(), tuning)
+    }
+
+    /// So many nodes; groups that are not in `founding` are on all of them.
+    pub(crate) fn start_placed(
+        count: u64,
+        groups: u32,
+        founding: BTreeMap<GroupId, Vec<NodeId>>,
+        tuning: Tuning,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let taken: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let taken: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let nodes = taken.iter().zip(1..).map(|(listener, id)| Node {
             id: NodeId(id),
             address: listener.local_addr().unwrap().to_string(),
@@ -95,15 +106,21 @@ impl Cluster {
         let nodes = nodes.collect();
         drop(taken);
         let client = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut cluster = Self { nodes, client, groups, tuning, _dir: dir };
-        for place in 0..3 {
+        let mut cluster = Self { nodes, client, groups, founding, tuning, _dir: dir };
+        for place in 0..count as usize {
             cluster.start_node(place);
         }
-        let members: BTreeMap<NodeId, PeerAddr> =
-            cluster.nodes.iter().map(|n| (n.id, PeerAddr { address: n.address.clone() })).collect();
-        for group in 0..=groups {
-            let first = cluster.host(group as usize % 3);
-            cluster.client.block_on(first.initialize(GroupId(group), &members)).unwrap();
+        for group in (0..=groups).map(GroupId) {
+            let has = |node: &&Node| cluster.founding.get(&group).is_none_or(|on| on.contains(&node.id));
+            let members: BTreeMap<NodeId, PeerAddr> = cluster
+                .nodes
+                .iter()
+                .filter(has)
+                .map(|n| (n.id, PeerAddr { address: n.address.clone() }))
+                .collect();
+            let first = members.keys().nth(group.0 as usize % members.len()).unwrap();
+            let first = cluster.host(first.0 as usize - 1);
+            cluster.client.block_on(first.initialize(group, &members)).unwrap();
         }
         for group in 0..=groups {
             cluster.leader(GroupId(group));
@@ -112,12 +129,17 @@ impl Cluster {
     }
 
     pub(crate) fn start_node(&mut self, place: usize) {
-        let (groups, tuning) = (self.groups, self.tuning.clone());
+        let (groups, founding, tuning) = (self.groups, self.founding.clone(), self.tuning.clone());
         let node = &mut self.nodes[place];
         std::fs::create_dir_all(&node.dir).unwrap();
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let config =
-            HostConfig { node: node.id, cluster: CLUSTER.into(), dir: node.dir.join("groups"), tuning };
+        let config = HostConfig {
+            node: node.id,
+            cluster: CLUSTER.into(),
+            dir: node.dir.join("groups"),
+            founding,
+            tuning,
+        };
         let (dir, address) = (node.dir.clone(), node.address.clone());
         let faults = SyncFaults::default();
         let options = LogOptions { faults: faults.clone(), ..LogOptions::default() };

@@ -6,6 +6,7 @@ mod barriers;
 mod cluster;
 mod failover;
 mod groups;
+mod placement;
 mod rebuild;
 mod snapshots;
 mod strangers;
