@@ -1,5 +1,6 @@
 //! All that HTTP asks of a cluster. `node` implements it; tests implement it with a stub.
 
+use crate::operator::{Order, OrderError};
 use crate::statistics::Statistic;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -43,6 +44,9 @@ pub trait Coordinator: Send + Sync + Debug + 'static {
 
     /// Nodes, groups, leaders, terms, indexes, lag: `GET /admin/v1/cluster`.
     fn cluster(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>>;
+
+    /// Carries out an operator's order, or answers a question of one, as JSON.
+    fn operate(&self, order: Order) -> BoxFuture<'_, Result<serde_json::Value, OrderError>>;
 
     /// The checksum of every group on every node, each computed at one log index: `POST /admin/v1/checksum`.
     fn checksum(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>>;

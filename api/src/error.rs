@@ -1,6 +1,7 @@
 //! The whole failure → status table. Nothing else in this crate turns a failure of the cluster into a status.
 
 use crate::coordinator::{AdminError, ExecuteError, WriteError};
+use crate::operator::OrderError;
 use axum::http::StatusCode;
 
 /// Seconds after which an overloaded server may be asked again.
@@ -85,6 +86,18 @@ impl From<ExecuteError> for Failure {
         match StatementFailure::from(error) {
             StatementFailure::Whole(failure) => failure,
             StatementFailure::InResult(text) => Self::internal(text),
+        }
+    }
+}
+
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        let text = error.to_string();
+        match error {
+            OrderError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, text),
+            OrderError::Invalid(_) => Self::bad_request(text),
+            OrderError::Refused(_) => Self::new(StatusCode::CONFLICT, text),
+            OrderError::Unavailable(_) => Self::unavailable(text),
         }
     }
 }

@@ -26,12 +26,14 @@ mod error;
 mod headers;
 mod influx;
 pub mod metrics;
+pub mod operator;
 mod params;
 mod profiles;
 mod router;
 pub mod serve;
 pub mod statistics;
 
+pub use admin::AdminToken;
 pub use auth::AuthConfig;
 pub use config::ApiConfig;
 pub use coordinator::Coordinator;

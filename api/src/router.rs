@@ -1,6 +1,6 @@
 //! Which endpoint answers, and what all answers have in common: headers, request ids, CORS, counting.
 
-use crate::admin;
+use crate::admin::{self, AdminToken};
 use crate::auth::{self, Caller};
 use crate::body::{self, Budget};
 use crate::config::{ApiConfig, UNHEARD_QUERIES_MAX};
@@ -52,9 +52,14 @@ pub fn influx_router(coordinator: Arc<dyn Coordinator>, config: ApiConfig) -> Ro
     Router::new().fallback(influx_answer).with_state(api)
 }
 
-/// The admin API: probes, metrics, cluster. `metrics` are those of the InfluxDB API, see [`ApiConfig::metrics`].
-pub fn admin_router(coordinator: Arc<dyn Coordinator>, metrics: Arc<HttpMetrics>) -> Router {
-    Router::new().fallback(admin::answer).with_state(Arc::new(admin::Admin { coordinator, metrics }))
+/// The admin API: probes, metrics, cluster. `metrics` are those of the InfluxDB API, see [`ApiConfig::metrics`]; `token` is
+/// what is asked for below `/admin`.
+pub fn admin_router(
+    coordinator: Arc<dyn Coordinator>,
+    metrics: Arc<HttpMetrics>,
+    token: AdminToken,
+) -> Router {
+    Router::new().fallback(admin::answer).with_state(Arc::new(admin::Admin { coordinator, metrics, token }))
 }
 
 /// What requests are counted by.

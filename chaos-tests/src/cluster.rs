@@ -2,8 +2,10 @@
 
 mod admin;
 mod config;
+mod members;
 
 pub use admin::Leaders;
+pub use members::Told;
 
 use crate::binary::steadfast;
 use crate::client::{Client, Response};

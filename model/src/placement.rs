@@ -2,7 +2,7 @@
 
 mod replicas;
 
-pub use replicas::{META_VOTERS_MAX, Placement, REPLICATION_FACTORS, level, meta_voters};
+pub use replicas::{META_VOTERS_MAX, Placement, REPLICATION_FACTORS, level, mend, meta_voters};
 
 use crate::id::GroupId;
 use xxhash_rust::xxh3::xxh3_64;

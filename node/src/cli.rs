@@ -1,6 +1,7 @@
 //! The command line: flags only. What they mean is in [`crate::config`], [`crate::dev`] and [`crate::load`].
 
 use crate::config::{self, Sources, parse_duration, split_assignment};
+use crate::ctl::CtlArgs;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Run a whole cluster on this machine, to try and to test
     Dev(DevArgs),
+    /// Look at a cluster and change it: nodes, replicas, leaders
+    Ctl(Box<CtlArgs>),
     /// Write what Heapster would write, to any server that speaks the InfluxDB 1.x HTTP API
     Load(Box<LoadArgs>),
 }

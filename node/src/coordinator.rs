@@ -3,6 +3,7 @@
 
 use crate::clock::ClusterClock;
 use crate::metrics::NodeMetrics;
+use crate::operator::Events;
 use crate::passwords::Passwords;
 use crate::running::Running;
 use crate::subscribers::{SubscriberLimits, Subscribers};
@@ -12,6 +13,7 @@ use api::coordinator::{
     AdminError, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse, VerifyError,
     WriteError, WriteRequest,
 };
+use api::operator::{Order, OrderError};
 use api::statistics::Statistic;
 use futures::future::BoxFuture;
 use model::catalog::{Catalog, User};
@@ -79,6 +81,7 @@ pub struct NodeCoordinator {
     pub(crate) stopping: AtomicBool,
     /// Whether the node has been ready since it started.
     pub(crate) settled: AtomicBool,
+    pub(crate) events: Events,
 }
 
 impl NodeCoordinator {
@@ -100,6 +103,7 @@ impl NodeCoordinator {
             subscribers: Subscribers::new(limits.subscribers),
             stopping: AtomicBool::new(false),
             settled: AtomicBool::new(false),
+            events: Events::default(),
         }
     }
 
@@ -161,6 +165,10 @@ impl api::Coordinator for NodeCoordinator {
 
     fn cluster(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {
         Box::pin(async move { Ok(self.tell_cluster().await) })
+    }
+
+    fn operate(&self, order: Order) -> BoxFuture<'_, Result<serde_json::Value, OrderError>> {
+        Box::pin(self.carry_out(order))
     }
 
     fn checksum(&self) -> BoxFuture<'_, Result<serde_json::Value, AdminError>> {

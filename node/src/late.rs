@@ -7,6 +7,7 @@ use api::coordinator::{
     AdminError, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse, VerifyError,
     WriteError, WriteRequest,
 };
+use api::operator::{Order, OrderError};
 use futures::future::{BoxFuture, ready};
 use model::catalog::{Catalog, User};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -91,6 +92,13 @@ impl Coordinator for LateCoordinator {
         match self.node.get() {
             Some(node) => node.cluster(),
             None => Box::pin(ready(Err(AdminError(self.text())))),
+        }
+    }
+
+    fn operate(&self, order: Order) -> BoxFuture<'_, Result<serde_json::Value, OrderError>> {
+        match self.node.get() {
+            Some(node) => node.operate(order),
+            None => Box::pin(ready(Err(OrderError::Unavailable(self.text())))),
         }
     }
 

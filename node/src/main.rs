@@ -3,7 +3,7 @@
 use clap::Parser;
 use node::cli::{Cli, Command, ServeArgs, print_config};
 use node::shutdown::Shutdown;
-use node::{config, dev, load, start, telemetry};
+use node::{config, ctl, dev, load, start, telemetry};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,6 +44,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) if args.print_config => print_config(&args)?,
         Command::Serve(args) => serve(*args, &shutdown).await?,
         Command::Dev(args) => dev::run(args, shutdown.receiver()).await?,
+        Command::Ctl(args) => return Ok(ctl::run(*args).await),
         Command::Load(args) => return load::run(*args, shutdown.receiver()).await,
     }
     Ok(ExitCode::SUCCESS)

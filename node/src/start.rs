@@ -11,11 +11,12 @@ use crate::coordinator::{About, NodeCoordinator, RequestLimits};
 use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
 use crate::maintenance;
+use crate::operator::watch_events;
 use crate::space::{self, Thresholds};
 use crate::subscribers::SubscriberLimits;
 use crate::write::SeriesLimits;
 use anyhow::Context;
-use api::{ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimits};
+use api::{AdminToken, ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimits};
 use model::catalog::NodeInfo;
 use model::{Clock, GroupId};
 use raft::peer::PeerControl;
@@ -73,7 +74,8 @@ async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Resul
     let late = Arc::new(LateCoordinator::default());
     let metrics = Arc::new(HttpMetrics::default());
     let limits = serve_limits(config);
-    let admin = api::admin_router(Arc::clone(&late) as Arc<dyn Coordinator>, Arc::clone(&metrics));
+    let token = admin_token(config)?;
+    let admin = api::admin_router(Arc::clone(&late) as Arc<dyn Coordinator>, Arc::clone(&metrics), token);
     // The admin port answers until the very end: probes ask it during the stop, too.
     let (admin_stop, admin_stopped) = watch::channel(false);
     let admin_task = tokio::spawn(api::serve(listeners.admin, admin, limits, when_true(admin_stopped)));
@@ -224,6 +226,7 @@ fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identi
         tokio::spawn(clock::agree(Arc::clone(node))),
         tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
         tokio::spawn(maintenance::forget_subscriptions(Arc::clone(node))),
+        tokio::spawn(watch_events(Arc::clone(node))),
         parts.raft.spawn(space::watch(Arc::clone(node), parts.config.node.data_dir.clone(), thresholds)),
     ];
     if continuous.enabled {
@@ -283,6 +286,9 @@ fn tuning(config: &Config) -> Tuning {
         log_kept_bytes: raft.log_kept.bytes(),
         snapshot_bytes_per_second: raft.snapshot_rate.bytes(),
         snapshots_at_once: raft.snapshots_at_once,
+        replace_after: config.cluster.replace_after,
+        moves_at_once: config.cluster.moves_at_once,
+        auto_join: config.cluster.auto_join,
         ..Tuning::default()
     }
 }
@@ -347,6 +353,18 @@ fn serve_limits(config: &Config) -> ServeLimits {
         shutdown_timeout: REQUESTS_GRACE,
         ..ServeLimits::default()
     }
+}
+
+/// The token of the admin API, if the configuration names a file with one.
+fn admin_token(config: &Config) -> anyhow::Result<AdminToken> {
+    let path = &config.admin.token_file;
+    if path.is_empty() {
+        return Ok(AdminToken::default());
+    }
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read admin.token_file {path}"))?;
+    anyhow::ensure!(!text.trim().is_empty(), "admin.token_file {path} is empty");
+    Ok(AdminToken::new(&text))
 }
 
 /// Completes when the signal says so, or its sender is gone.

@@ -5,6 +5,7 @@
 use crate::group::{Group, GroupStatus};
 use crate::host::RaftHost;
 use hashbrown::HashMap;
+use model::catalog::Duty;
 use model::{GroupId, NodeId};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -31,7 +32,13 @@ pub(crate) async fn run(host: Weak<RaftHost>, interval: Duration, hold: Duration
             return;
         }
         let groups = host.groups();
-        let led: Vec<GroupStatus> = groups.iter().filter(|g| g.is_leader()).map(|g| g.status()).collect();
+        let catalog = host.catalog();
+        let able = |mut status: GroupStatus| {
+            status.voters.retain(|id| catalog.duty(*id) == Duty::Full);
+            status
+        };
+        let led = groups.iter().filter(|group| group.is_leader());
+        let led: Vec<GroupStatus> = led.map(|group| able(group.status())).collect();
         let Some((id, to)) = balancer.choose(host.node(), &led, Instant::now()) else { continue };
         let Some(group) = groups.iter().find(|group| group.id() == id) else { continue };
         hand_over(group, to).await;

@@ -45,6 +45,12 @@ pub struct Tuning {
     pub balance_hold: Duration,
     /// How long a shutdown tries to give leadership away. Default 3 s.
     pub transfer_timeout: Duration,
+    /// How long a node may be gone before others take its replicas; zero: they never do. Default 30 min.
+    pub replace_after: Duration,
+    /// Groups whose replicas may be on their way to other nodes at once. Default 2.
+    pub moves_at_once: usize,
+    /// Whether a blank volume may join that nobody has announced. Default no.
+    pub auto_join: bool,
 }
 
 impl Default for Tuning {
@@ -67,6 +73,9 @@ impl Default for Tuning {
             balance_interval: Duration::from_secs(5),
             balance_hold: Duration::from_secs(10),
             transfer_timeout: Duration::from_secs(3),
+            replace_after: Duration::from_secs(1_800),
+            moves_at_once: 2,
+            auto_join: false,
         }
     }
 }

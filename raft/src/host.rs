@@ -2,8 +2,10 @@
 
 mod barriers;
 mod members;
+mod moves;
 mod open;
 mod placement;
+mod plan;
 mod rebuild;
 mod supervise;
 
@@ -21,9 +23,11 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::future::{join_all, try_join_all};
 use model::catalog::Catalog;
 use model::{Clock, GroupId, NodeId};
+pub use moves::Pending;
 use open::{OpenError, Opener};
 use parking_lot::Mutex;
 pub(crate) use placement::Places;
+pub use plan::Move;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -145,6 +149,7 @@ impl RaftHost {
             tokio::spawn(compaction::run(Arc::downgrade(&host))),
             tokio::spawn(supervise::run(Arc::downgrade(&host))),
             tokio::spawn(members::run(Arc::downgrade(&host))),
+            tokio::spawn(moves::run(Arc::downgrade(&host))),
         ];
         let rewrite_turn = Arc::new(Semaphore::new(1));
         for group in host.groups.values().filter(|group| !group.id().is_meta()) {

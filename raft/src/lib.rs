@@ -31,7 +31,7 @@ mod type_config;
 pub use config::Tuning;
 pub use error::{AdminError, BarrierError, PeerError, StartError, SubmitError};
 pub use group::{Condition, Group, GroupStatus, PeerStatus, ReplicaChecksum, Role, Staleness};
-pub use host::{HostConfig, RaftHost};
+pub use host::{HostConfig, Move, Pending, RaftHost};
 pub use metrics::GroupCounters;
 pub use network::server::PeerServer;
 pub use node_state::NodeState;

@@ -76,3 +76,25 @@ async fn wrong_requests_are_told_what_is_right() {
     assert_eq!(answer.status, 404);
     assert!(answer.text().contains("POST /admin/v1/checksum"), "{}", answer.text());
 }
+
+#[tokio::test]
+async fn orders_are_answered_by_the_cluster() {
+    let client = Client::new();
+    for (method, path, status, text) in [
+        ("POST", "/admin/v1/nodes/4/drain", 200, "Drain(4)"),
+        ("DELETE", "/admin/v1/nodes/4?force=true", 200, "Remove { node: 4, force: true }"),
+        ("DELETE", "/admin/v1/nodes/4", 409, "drain it first"),
+        ("GET", "/admin/v1/nodes/9", 404, "no node 9"),
+        ("GET", "/admin/v1/nodes/x", 400, "is no node id"),
+        ("PUT", "/admin/v1/announced/n4:8088", 200, "Announce"),
+        ("PUT", "/admin/v1/replication-factor/2", 400, "1, 3 or 5"),
+        ("POST", "/admin/v1/rebalance", 503, "no leader"),
+        ("GET", "/admin/v1/nodes/4/drain", 405, "takes POST"),
+    ] {
+        let answer = client.send_admin(method, path).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        assert!(answer.text().contains(text), "{method} {path}: {}", answer.text());
+    }
+    let description = client.send_admin("GET", "/admin/v1/openapi.json").await;
+    assert_eq!((description.status, description.header("content-type")), (200, Some("application/json")));
+}

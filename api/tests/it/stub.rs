@@ -4,7 +4,8 @@ use api::coordinator::{
     AdminError, Coordinator, Currency, ExecuteError, ExecuteRequest, Readiness, StaleCause, Staleness,
     StatementResponse, VerifyError, WriteError, WriteRequest,
 };
-use api::{ApiConfig, HttpMetrics, admin_router, influx_router};
+use api::operator::{Order, OrderError};
+use api::{AdminToken, ApiConfig, HttpMetrics, admin_router, influx_router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -214,6 +215,17 @@ impl Coordinator for Stub {
         Box::pin(async { Ok(serde_json::json!({"groups": [{"group": 1, "equal": true}]})) })
     }
 
+    fn operate(&self, order: Order) -> BoxFuture<'_, Result<serde_json::Value, OrderError>> {
+        let answer = match &order {
+            Order::Node(9) => Err(OrderError::Unknown("no node 9".to_owned())),
+            Order::Remove { force: false, .. } => Err(OrderError::Refused("drain it first".to_owned())),
+            Order::SetReplicationFactor(2) => Err(OrderError::Invalid("1, 3 or 5".to_owned())),
+            Order::Rebalance => Err(OrderError::Unavailable("no leader".to_owned())),
+            other => Ok(serde_json::json!({"order": format!("{other:?}")})),
+        };
+        Box::pin(async move { answer })
+    }
+
     fn metrics(&self) -> String {
         "steadfast_up 1".to_owned()
     }
@@ -267,7 +279,7 @@ impl Client {
         let metrics: Arc<HttpMetrics> = Arc::clone(&config.metrics);
         Self {
             influx: influx_router(Arc::clone(&coordinator), config),
-            admin: admin_router(coordinator, metrics),
+            admin: admin_router(coordinator, metrics, AdminToken::default()),
             stub,
         }
     }

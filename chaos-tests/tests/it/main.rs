@@ -58,6 +58,8 @@ mod lost_volume;
 #[cfg(test)]
 mod machines;
 #[cfg(test)]
+mod membership;
+#[cfg(test)]
 mod partitions;
 #[cfg(test)]
 mod prometheus;

@@ -49,10 +49,43 @@ pub fn level(
     sorted.collect()
 }
 
+/// The nearest placement in which nobody has a replica but those that are `staying`, and every group has `factor` of them.
+/// Only `takers` get any. Where there are not enough of them, those who leave keep theirs: no group ends with fewer replicas
+/// than it had, unless that is more than `factor`.
+pub fn mend(
+    groups: &BTreeMap<GroupId, Vec<NodeId>>,
+    staying: &BTreeSet<NodeId>,
+    takers: &BTreeSet<NodeId>,
+    factor: u32,
+) -> BTreeMap<GroupId, Vec<NodeId>> {
+    let factor = factor.max(1) as usize;
+    let nodes: Vec<NodeId> = staying.iter().copied().collect();
+    let mut places = Places::of(groups, &nodes);
+    places.takers = Some(takers.clone());
+    for group in groups.keys() {
+        places.shrink(*group, factor);
+    }
+    for group in groups.keys() {
+        places.fill(*group, factor);
+    }
+    for (group, before) in groups {
+        let leaving = before.iter().filter(|id| !staying.contains(id));
+        for id in leaving {
+            if places.groups.get(group).is_some_and(|now| now.len() < factor.min(before.len())) {
+                places.give(*group, *id);
+            }
+        }
+    }
+    let sorted = places.groups.into_iter().map(|(group, nodes)| (group, nodes.into_iter().collect()));
+    sorted.collect()
+}
+
 /// Nodes with their replicas, while a placement is made.
 struct Places {
     groups: BTreeMap<GroupId, BTreeSet<NodeId>>,
     loads: BTreeMap<NodeId, usize>,
+    /// Who may get a replica; all, if it is not said.
+    takers: Option<BTreeSet<NodeId>>,
 }
 
 impl Places {
@@ -68,13 +101,14 @@ impl Places {
         for id in groups.values().flatten() {
             *loads.entry(*id).or_default() += 1;
         }
-        Self { groups, loads }
+        Self { groups, loads, takers: None }
     }
 
     /// Takes the replicas beyond `factor` from the nodes with most.
     fn shrink(&mut self, group: GroupId, factor: usize) {
         while let Some(replicas) = self.groups.get(&group).filter(|replicas| replicas.len() > factor) {
-            let most = replicas.iter().max_by_key(|id| (self.loads[*id], **id)).copied();
+            let load = |id: &NodeId| self.loads.get(id).copied().unwrap_or(0);
+            let most = replicas.iter().max_by_key(|id| (!self.may_take(**id), load(id), **id)).copied();
             let Some(most) = most else { return };
             self.take(group, most);
         }
@@ -83,7 +117,7 @@ impl Places {
     /// Gives the missing replicas to the nodes with fewest.
     fn fill(&mut self, group: GroupId, factor: usize) {
         while let Some(replicas) = self.groups.get(&group).filter(|replicas| replicas.len() < factor) {
-            let free = self.loads.iter().filter(|(id, _)| !replicas.contains(id));
+            let free = self.loads.iter().filter(|(id, _)| !replicas.contains(id) && self.may_take(**id));
             let Some(fewest) = free.min_by_key(|(id, load)| (**load, **id)).map(|(id, _)| *id) else {
                 return;
             };
@@ -113,6 +147,10 @@ impl Places {
         true
     }
 
+    fn may_take(&self, node: NodeId) -> bool {
+        self.takers.as_ref().is_none_or(|takers| takers.contains(&node))
+    }
+
     fn take(&mut self, group: GroupId, node: NodeId) {
         if self.groups.get_mut(&group).is_some_and(|replicas| replicas.remove(&node)) {
             *self.loads.entry(node).or_default() -= 1;
@@ -126,19 +164,18 @@ impl Places {
     }
 }
 
-/// Who of the members votes on the catalog; the others follow it without a vote. Those in `leaving` only if there is
-/// nobody else.
+/// Who of the members votes on the catalog; the others follow it without a vote. Those in `leaving` only where fewer than
+/// three would be left.
 pub fn meta_voters(nodes: &BTreeSet<NodeId>, leaving: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-    let staying: BTreeSet<NodeId> = nodes.difference(leaving).copied().collect();
-    let able = if staying.is_empty() { nodes } else { &staying };
-    let count = match able.len() {
+    let staying = nodes.difference(leaving).count();
+    let count = match if staying >= 3 { staying } else { nodes.len() } {
         // Of two, each has the only copy when the other one is gone.
-        0..=3 => able.len(),
+        few @ 0..=3 => few,
         4 => 3,
         _ => META_VOTERS_MAX,
     };
     // Ids are given in order: who votes goes on voting when others come.
-    able.iter().take(count).copied().collect()
+    nodes.difference(leaving).chain(nodes.intersection(leaving)).take(count).copied().collect()
 }
 
 #[cfg(test)]
@@ -219,15 +256,41 @@ mod tests {
         }
 
         #[test]
-        fn one_node_less_moves_what_it_had(groups in 1u32..40, nodes in 4u64..9, gone in 1u64..9) {
+        fn of_one_node_less_only_what_it_had_moves(groups in 1u32..40, nodes in 4u64..9, gone in 1u64..9) {
             let gone = NodeId(gone.min(nodes));
             let before = Placement::founding(groups, &ids(1..=nodes), 3).groups;
-            let mut left = ids(1..=nodes);
-            left.retain(|id| *id != gone);
-            let after = level(&before, &left, 3);
-            check(&after, &left, 3);
+            let left: BTreeSet<NodeId> = ids(1..=nodes).into_iter().filter(|id| *id != gone).collect();
+            let after = mend(&before, &left, &left, 3);
+            prop_assert!(after.values().all(|replicas| replicas.len() == 3 && !replicas.contains(&gone)));
             let had = before.values().filter(|replicas| replicas.contains(&gone)).count();
             prop_assert_eq!(moves(&before, &after), had);
+        }
+
+        #[test]
+        fn what_is_mended_has_as_many_replicas_as_it_can(
+            groups in 1u32..20,
+            staying in proptest::collection::btree_set(1u64..9, 0..8),
+            dead in 0u64..9,
+            factor in 0usize..3,
+        ) {
+            let factor = REPLICATION_FACTORS[factor];
+            let before = Placement::founding(groups, &ids(1..=5), 3).groups;
+            let staying: BTreeSet<NodeId> = staying.into_iter().map(NodeId).collect();
+            let takers: BTreeSet<NodeId> = staying.iter().copied().filter(|id| id.0 != dead).collect();
+            let after = mend(&before, &staying, &takers, factor);
+            for (group, replicas) in &after {
+                let had = &before[group];
+                let kept = had.iter().filter(|id| staying.contains(id)).count();
+                let could = had.iter().filter(|id| staying.contains(id)).chain(&takers).collect::<BTreeSet<_>>().len();
+                prop_assert!(replicas.iter().all(|id| had.contains(id) || takers.contains(id)));
+                prop_assert!(replicas.len() <= factor as usize);
+                prop_assert!(replicas.len() >= had.len().min(factor as usize).max(could.min(factor as usize)));
+                let leaving = replicas.iter().filter(|id| !staying.contains(id)).count();
+                prop_assert!(leaving == 0 || could < factor as usize);
+                let stay = replicas.iter().filter(|id| had.contains(id) && staying.contains(id)).count();
+                prop_assert_eq!(stay, kept.min(factor as usize), "who may stay stays");
+            }
+            prop_assert_eq!(&mend(&after, &staying, &takers, factor), &after);
         }
 
         #[test]
@@ -238,7 +301,8 @@ mod tests {
             prop_assert!(voters.is_subset(&nodes) && voters.len() <= META_VOTERS_MAX);
             let last = *voters.iter().next().unwrap();
             let without = meta_voters(&nodes, &[last].into());
-            prop_assert!(nodes.len() == 1 || !without.contains(&last));
+            prop_assert!(nodes.len() < 4 || !without.contains(&last));
+            prop_assert!(without.len() >= nodes.len().min(3));
         }
     }
 

@@ -120,8 +120,9 @@ options! {
         /// `name:port` under which the other nodes reach this one. It goes into the membership and must stay the same for
         /// ever: a DNS name, not an address that changes. Empty: the listening address.
         advertise_peer: String = "";
-        /// `advertise_peer` of every founding node, this one included, the same list on all of them. Used once, when all of
-        /// them are blank. Empty: this node is a cluster of its own.
+        /// `advertise_peer` of every founding node, the same list on all of them. Used while this node is blank: one that is in
+        /// the list founds the cluster with the others, one that is not joins theirs. Empty: this node is a cluster of its
+        /// own.
         peers: Vec<String> = "";
     }
 
@@ -140,6 +141,23 @@ options! {
         /// `steadfast ctl replication-factor` changes it later. More survive more lost nodes and cost disk, network and CPU
         /// in proportion.
         replication_factor: u32 = "3" in "1" ..= "5";
+        /// How long a node may be gone before others take its replicas, if there are others. Shorter restores the redundancy
+        /// sooner; too short, and a restart costs a copy of everything. 0s: never.
+        replace_after: Duration = "30m" in "0s" ..= "720h";
+        /// Groups whose replicas may be on their way to other nodes at once. More is faster and takes more disk and network
+        /// from the traffic.
+        moves_at_once: usize = "2" in "1" ..= "64";
+        /// Whether a blank node that finds a member of the cluster in `node.peers` may join it, without `steadfast ctl add`
+        /// before. Convenient where nodes are added by scaling a StatefulSet. It still gets replicas only as they are moved
+        /// to it.
+        auto_join: bool = "false";
+    }
+
+    /// Who may use the admin API.
+    [admin] AdminConfig {
+        /// A file with the token that requests below `/admin` must carry (`Authorization: Bearer`). Empty: nobody is asked.
+        /// Probes and metrics never ask.
+        token_file: String = "";
     }
 
     /// How the groups agree.

@@ -74,14 +74,6 @@ fn check_peers(node: &NodeConfig) -> Result<(), ConfigError> {
     if node.peers.len() > PEERS_MAX {
         return Err(mismatch(format!("node.peers lists {} nodes; at most {PEERS_MAX}", node.peers.len())));
     }
-    if !node.peers.contains(&node.advertise_peer) {
-        return Err(mismatch(format!(
-            "node.peers lists {} but not this node, node.advertise_peer = {}: every founding node has the same list, \
-             with itself in it",
-            node.peers.join(", "),
-            node.advertise_peer
-        )));
-    }
     Ok(())
 }
 

@@ -85,13 +85,13 @@ fn mistakes_are_refused_with_what_would_be_accepted() {
     check_refused(
         "[rafts]\n",
         expect![
-            "FILE: there is no option rafts; the sections are node, log, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
+            "FILE: there is no option rafts; the sections are node, log, cluster, admin, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
         ],
     );
     check_refused(
         "groups = 3\n",
         expect![
-            "FILE: there is no option groups; the sections are node, log, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
+            "FILE: there is no option groups; the sections are node, log, cluster, admin, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
         ],
     );
     check_refused(
@@ -131,10 +131,8 @@ fn options_that_do_not_fit_each_other_are_refused() {
         ],
     );
     check_refused(
-        "[node]\npeers = [\"a:1\", \"b:1\"]\n",
-        expect![
-            "node.peers lists a:1, b:1 but not this node, node.advertise_peer = 127.0.0.1:8088: every founding node has the same list, with itself in it"
-        ],
+        "[cluster]\nreplication_factor = 2\n",
+        expect!["cluster.replication_factor = 2: must be 1, 3 or 5"],
     );
     check_refused(
         "[node]\npeers = [\"127.0.0.1:8088\", \"127.0.0.1:8088\"]\n",

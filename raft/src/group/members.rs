@@ -7,7 +7,7 @@ use super::{Group, GroupStatus};
 use crate::TypeConfig;
 use crate::error::AdminError;
 use crate::type_config::PeerAddr;
-use model::catalog::Catalog;
+use model::catalog::{Catalog, Duty};
 use model::{GroupId, NodeId};
 use openraft::ChangeMembers;
 use openraft::errors::{ClientWriteError, RaftError};
@@ -27,6 +27,8 @@ pub(crate) struct Wished {
     pub(crate) voters: BTreeSet<NodeId>,
     /// Who shall follow without a vote.
     pub(crate) learners: BTreeSet<NodeId>,
+    /// Which of the voters may lead; all, if none of them may.
+    pub(crate) leaders: BTreeSet<NodeId>,
     /// Where all of them are reached.
     pub(crate) addresses: BTreeMap<NodeId, String>,
 }
@@ -38,8 +40,13 @@ impl Wished {
         let all = catalog.replicas(group).into_iter();
         let address = |id| Some((id, catalog.nodes.get(&id)?.peer_addr.clone()));
         let addresses: BTreeMap<NodeId, String> = all.filter_map(address).collect();
+        let may_lead = |id: &&NodeId| catalog.duty(**id) == Duty::Full;
+        let mut leaders: BTreeSet<NodeId> = voters.iter().filter(may_lead).copied().collect();
+        if leaders.is_empty() {
+            leaders.clone_from(&voters);
+        }
         let learners = addresses.keys().filter(|id| !voters.contains(id)).copied().collect();
-        Self { voters, learners, addresses }
+        Self { voters, learners, leaders, addresses }
     }
 
     fn has(&self, id: NodeId) -> bool {
@@ -60,7 +67,7 @@ pub(crate) enum Step {
         /// Whether those who did follow.
         keep: bool,
     },
-    /// This voter leads from now on: the one that does is to leave.
+    /// This voter leads from now on: the one that does is to leave, or to lead nothing.
     HandOver(NodeId),
     /// These followers leave.
     Leave(BTreeSet<NodeId>),
@@ -79,10 +86,12 @@ pub(crate) fn next_step(me: NodeId, status: &GroupStatus, wished: &Wished) -> Op
         let keep = voters.iter().any(|id| wished.learners.contains(id));
         return Some(Step::Vote { voters: goal, keep });
     }
-    if !wished.voters.contains(&me) && voters.contains(&me) {
-        let fit = status.peers.iter().filter(|peer| wished.voters.contains(&peer.node));
+    if !wished.leaders.contains(&me) {
+        let fit = status.peers.iter().filter(|peer| wished.leaders.contains(&peer.node));
         let fit = fit.filter(|peer| voters.contains(&peer.node) && has_nearly_all(status, peer.node));
-        return fit.min_by_key(|peer| peer.lag).map(|peer| Step::HandOver(peer.node));
+        if let Some(to) = fit.min_by_key(|peer| peer.lag) {
+            return Some(Step::HandOver(to.node));
+        }
     }
     let leaving: BTreeSet<NodeId> = status.learners.iter().filter(|id| !wished.has(**id)).copied().collect();
     (!leaving.is_empty()).then_some(Step::Leave(leaving))
@@ -166,6 +175,7 @@ mod tests {
         Wished {
             voters: voters.iter().copied().map(NodeId).collect(),
             learners: learners.iter().copied().map(NodeId).collect(),
+            leaders: voters.iter().copied().map(NodeId).collect(),
             addresses: all.map(|id| (NodeId(*id), format!("n{id}:8088"))).collect(),
         }
     }
@@ -239,6 +249,16 @@ mod tests {
         assert_eq!(step(1, &[1, 2, 3, 4], &[], &lags), Some(Step::HandOver(NodeId(3))));
         assert_eq!(step(1, &[1, 2, 3, 4], &[], &[]), None);
         assert_eq!(step(3, &[1, 2, 3, 4], &[], &[(4, 9), (2, 0)]), Some(vote(&[2, 3, 4])));
+    }
+
+    #[test]
+    fn a_leader_that_drains_hands_over_and_goes_on_voting() {
+        let mut wished = wished(&[1, 2, 3], &[]);
+        wished.leaders.remove(&NodeId(1));
+        wished.leaders.remove(&NodeId(2));
+        let step = |lags: &[(u64, u64)]| next_step(ME, &status(&[1, 2, 3], &[], lags), &wished);
+        assert_eq!(step(&[(2, 0), (3, 9)]), Some(Step::HandOver(NodeId(3))));
+        assert_eq!(step(&[(2, 0), (3, 90_000)]), None);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Brings the groups that this node leads to the members that the catalog names, and gives a blank volume the place of a
-//! lost one.
+//! lost one, or one of its own.
 
 use super::RaftHost;
 use crate::command::{self, Outcome};
 use crate::group::members::{Step, Wished, next_step};
 use crate::group::{Group, GroupStatus, Role};
 use futures::future::join_all;
-use model::catalog::{CatalogCommand, NodeInfo};
+use model::catalog::{CatalogCommand, MembershipCommand, NodeInfo};
 use model::{GroupId, NodeId};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -46,8 +46,8 @@ async fn take(group: &Arc<Group>, step: Step) {
 }
 
 impl RaftHost {
-    /// Gives a blank volume the place of the member that has its peer address, under a new id, which is answered. The
-    /// same id again for the same volume.
+    /// Gives a blank volume the place of the member that has its peer address, or one of its own if there is none and it
+    /// was announced, under a new id, which is answered. The same id again for the same volume.
     ///
     /// # Errors
     ///
@@ -58,6 +58,9 @@ impl RaftHost {
         meta.read_barrier(deadline).await.map_err(|error| error.to_string())?;
         if let Some(id) = self.catalog().node_of_volume(&info.volume) {
             return Ok(id);
+        }
+        if !self.catalog().nodes.values().any(|known| known.peer_addr == info.peer_addr) {
+            return self.add(info, deadline).await;
         }
         if let Some(alive) = self.alive_at(&info).await {
             let address = &info.peer_addr;
@@ -74,6 +77,14 @@ impl RaftHost {
         }
         meta.read_barrier(deadline).await.map_err(|error| error.to_string())?;
         self.catalog().node_of_volume(&volume).ok_or_else(|| "replaced by another volume".to_owned())
+    }
+
+    /// Gives a blank volume a place of its own.
+    async fn add(&self, info: NodeInfo, deadline: Instant) -> Result<NodeId, String> {
+        let volume = info.volume.clone();
+        let invited_only = !self.tuning().auto_join;
+        self.change_members(MembershipCommand::AddNode { info, invited_only }, deadline).await?;
+        self.catalog().node_of_volume(&volume).ok_or_else(|| "another volume was faster".to_owned())
     }
 
     /// Why nobody may be replaced now, if so: a member that does not vote everywhere yet stands for one that did. To give

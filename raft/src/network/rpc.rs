@@ -106,6 +106,24 @@ impl Peer<'_> {
         within(self.node, timeout, self.client(Lane::Heartbeat)?.status(request)).await
     }
 
+    /// Tells the peer, if it leads a group, to hand it to a voter.
+    pub(crate) async fn hand_over(
+        &self,
+        group: GroupId,
+        to: NodeId,
+        timeout: Duration,
+    ) -> Result<(), PeerError> {
+        let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        let header = Some(self.pool.header(group, self.node));
+        let request = wire::HandOverRequest { header, to: to.0, timeout_ms };
+        let reply = within(self.node, timeout, self.client(Lane::Heartbeat)?.hand_over(request)).await?;
+        if reply.refusal.is_empty() {
+            Ok(())
+        } else {
+            Err(PeerError::Refused { node: self.node, reason: reply.refusal })
+        }
+    }
+
     /// Asks for the statements that run on the peer.
     pub(crate) async fn queries(&self, timeout: Duration) -> Result<wire::QueriesReply, PeerError> {
         let request = wire::QueriesRequest { header: Some(self.header()) };

@@ -25,6 +25,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
+/// How long an ordered handover may take.
+const HAND_OVER_MAX: Duration = Duration::from_secs(5);
 /// Streams of one peer's connection: appends of all groups, and calls.
 const STREAMS_MAX: u32 = 10_000;
 
@@ -250,6 +252,18 @@ impl peer_server::Peer for PeerServer {
         let transfer = convert::transfer_from_wire(request)?;
         let reply = raft(&group)?.handle_transfer_leader(transfer).await.map_err(stopped)?;
         Ok(Response::new(convert::transferred_to_wire(reply)))
+    }
+
+    async fn hand_over(
+        &self,
+        request: Request<wire::HandOverRequest>,
+    ) -> Result<Response<wire::HandOverReply>, Status> {
+        let request = request.into_inner();
+        let group = self.group(request.header.as_ref())?;
+        let limit = Duration::from_millis(u64::from(request.timeout_ms)).min(HAND_OVER_MAX);
+        let done = group.transfer_leader(NodeId(request.to), limit).await;
+        let refusal = done.err().map(|error| error.to_string()).unwrap_or_default();
+        Ok(Response::new(wire::HandOverReply { refusal }))
     }
 
     async fn propose(

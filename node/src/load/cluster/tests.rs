@@ -10,7 +10,7 @@ fn args(flags: &[&str]) -> LoadArgs {
     let cli = Cli::try_parse_from(["steadfast", "load"].iter().chain(flags)).unwrap();
     match cli.command {
         Command::Load(args) => *args,
-        Command::Serve(_) | Command::Dev(_) => unreachable!("load was asked for"),
+        Command::Serve(_) | Command::Dev(_) | Command::Ctl(_) => unreachable!("load was asked for"),
     }
 }
 
