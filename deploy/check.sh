@@ -4,8 +4,8 @@
 #   deploy/check.sh [--keep DIRECTORY]     --keep: leave the renderings there
 #
 # Every overlay of kustomize, and the chart with every file of values in its ci/, is rendered and validated strictly against the
-# Kubernetes API of each release in schemas/; the chart is linted, and compared with kustomize object by object and the
-# alerts by promtool. Downloads nothing but the tools, once: see tools.sh.
+# Kubernetes API of each release in schemas/; the chart is linted, and compared with kustomize object by object; promtool reads
+# the dashboards' queries and plays the alerts. Downloads nothing but the tools, once: see tools.sh.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./tools.sh
@@ -78,6 +78,9 @@ for version in "${versions[@]}"; do
     "${renderings[@]}"
 done
 
+# What no schema sees.
+"$python" -B check/references.py "$work"/helm-*/*.yaml "$work"/kustomize*/*.yaml
+
 # The chart and kustomize are two ways to the same objects.
 same() { "$python" -B check/compare.py "$work/helm-$newest/$1.yaml" "$work/kustomize/$2.yaml" "${@:3}"; }
 echo "the chart's values, and the overlay:"
@@ -85,8 +88,11 @@ same default kube-system
 same full kube-system-full
 same dev dev --without Namespace
 
-# The alerts.
+# Dashboards and alerts; the alerts are played, too.
 promtool="$(command -v promtool)" || { echo "lacking: promtool (scripts/install-deps.sh --for deploy)" >&2; exit 1; }
-"$python" -c 'import sys, yaml; yaml.safe_dump(yaml.safe_load(sys.stdin)["spec"], sys.stdout)' \
-  < "$chart/files/prometheus/prometheusrule.yaml" > "$work/rules.yaml"
-"$promtool" check rules "$work/rules.yaml" | grep -v '^Checking'
+"$python" -B check/observability.py "$chart/files" "$work/rules.yaml" "$work/panels.yaml"
+cp check/alerts.test.yaml "$work/"
+quietly() { "$@" > "$work/promtool" 2>&1 || { cat "$work/promtool" >&2; return 1; }; }
+quietly "$promtool" check rules --lint-fatal "$work/rules.yaml" "$work/panels.yaml"
+quietly "$promtool" test rules "$work/alerts.test.yaml"
+echo "deploy: all is well"
