@@ -95,4 +95,5 @@ cp check/alerts.test.yaml "$work/"
 quietly() { "$@" > "$work/promtool" 2>&1 || { cat "$work/promtool" >&2; return 1; }; }
 quietly "$promtool" check rules --lint-fatal "$work/rules.yaml" "$work/panels.yaml"
 quietly "$promtool" test rules "$work/alerts.test.yaml"
+"$python" -B ../scripts/configure_doc.py --check
 echo "deploy: all is well"
