@@ -72,6 +72,8 @@ mod retention;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod shipped_dashboards;
+#[cfg(test)]
 mod snapshot_crash;
 #[cfg(test)]
 mod subscriptions;
