@@ -6,7 +6,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check deploy-check bench chaos fuzz-influxql fuzz-line-protocol clean
+.PHONY: help demo test check deploy-check rehearsal bench chaos fuzz-influxql fuzz-line-protocol clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
@@ -32,6 +32,13 @@ check: ## Format and lints, as .ci/run does.
 deploy-check: ## Manifests, chart, alerts: rendered, validated against the APIs of several Kubernetes releases, compared.
 	scripts/install-deps.sh --for deploy
 	deploy/check.sh
+
+# make rehearsal REHEARSAL="--speed 5 --only volume-lost,all-killed"
+rehearsal: ## The StatefulSet as Kubernetes plays it, without Kubernetes: boots, updates, lost pods and volumes, under load.
+	scripts/install-deps.sh --for test
+	scripts/install-deps.sh --for deploy
+	cargo build --release --workspace
+	deploy/rehearse.sh --binary $(TARGET_DIR)/release/steadfast $(REHEARSAL)
 
 # make bench BENCH="--only ingest"
 bench: ## Measure against a real influxd and VictoriaMetrics on this machine; prints tables.
