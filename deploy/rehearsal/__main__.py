@@ -11,6 +11,7 @@ long enough. No write may fail, no point may be lost, and there is one cluster a
 import argparse
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,9 +41,9 @@ class Stage:
         self.cluster = Cluster(manifests, arguments.binary, ROOT / "deploy/image-root.sh", self.work, arguments.speed, say)
         self.heapster = Heapster(RECORDING, self.cluster.endpoints.pick, 0.4)
         self.count = manifests.replicas
-        self.begin(order)
 
     def begin(self, order):
+        """The first boot, and the first scrapes."""
         ordinals = list(range(self.count))
         if order == "at-once":
             self.cluster.create(*ordinals)
@@ -68,8 +69,10 @@ class Stage:
         self.cluster.wait_settled()
         self.cluster.assert_one()
         for pod in self.cluster.pods.values():
+            # A replica that is being filled says so, and sends its users elsewhere.
+            self.cluster.wait(f"{pod.name} answers", lambda: self.heapster.counts(pod.address) is not None)
             faults = self.heapster.missing(pod.address)
-            assert not faults, faults[:5]
+            assert not faults, f"{pod.name}: {faults[:5]}"
         equal = self.cluster.ctl(0, "checksum")
         assert equal["equal"], equal
         say(f"    {len(self.heapster.acknowledged)} scrapes are on all {len(self.cluster.pods)} nodes, none failed, the slowest took "
@@ -188,6 +191,7 @@ def play(arguments, boot, scenes):
     try:
         say(f"first boot, {boot}")
         stage = Stage(arguments, boot)
+        stage.begin(boot)
         stage.check()
         for name in scenes:
             say(f"{name}: {SCENES[name].__doc__}")
@@ -208,6 +212,8 @@ def main():
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
+    # Told to end, it takes its pods along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for boot in arguments.boots:
         play(arguments, boot, arguments.only if boot == arguments.boots[0] else [])
     say("the rehearsal went well")

@@ -104,8 +104,8 @@ class Heapster(threading.Thread):
             sent = (len(self.acknowledged), len(self.failed))
             time.sleep(self.interval)
 
-    def missing(self, address):
-        """What a node does not have of what was acknowledged."""
+    def counts(self, address):
+        """Points by timestamp and measurement, as a node counts them; None when it cannot."""
         end = self.begin_ns + self.sent * STEP_NS
         q = (f'SELECT count("value") FROM /.*/ WHERE time >= {self.begin_ns} AND time < {end} '
              f"GROUP BY time({STEP_NS}ns) fill(none)")
@@ -115,16 +115,20 @@ class Heapster(threading.Thread):
         answer = json.loads(connection.getresponse().read())
         connection.close()
         if "series" not in answer.get("results", [{}])[0]:
-            return [f"{address}: {json.dumps(answer)[:200]}"]
-        has = collections.defaultdict(dict)
+            return None
+        counted = collections.defaultdict(dict)
         for series in answer["results"][0]["series"]:
             for at, count in series["values"]:
-                has[at][series["name"]] = count
-        faults = []
+                counted[at][series["name"]] = count
+        return counted
+
+    def missing(self, address):
+        """What a node does not have of what was acknowledged."""
+        counted, faults = self.counts(address), []
         for at, wanted in self.acknowledged.items():
-            if has[at] != dict(wanted):
-                lacking = sum(wanted.values()) - sum(has[at].values())
-                faults.append(f"{address}: scrape {(at - self.begin_ns) // STEP_NS} lacks {lacking} points")
+            if counted[at] != dict(wanted):
+                lacking = sum(wanted.values()) - sum(counted[at].values())
+                faults.append(f"scrape {(at - self.begin_ns) // STEP_NS} lacks {lacking} points")
         return faults
 
 

@@ -61,6 +61,8 @@ class Network:
         ip("netns", "del", space)
 
     def close(self):
+        # At once, so that the name is free; a namespace takes its links along some time later.
+        ip("link", "del", self.name)
         remove(self.name)
 
 
@@ -90,18 +92,22 @@ class NameServer(threading.Thread):
         self.lookup = lookup
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, 53))
+        self.socket.settimeout(0.2)
+        self.stopped = False
         self.start()
 
     def run(self):
-        while True:
+        while not self.stopped:
             try:
                 question, sender = self.socket.recvfrom(512)
                 self.socket.sendto(answer(question, self.lookup), sender)
-            except OSError:
-                return
+            except TimeoutError:
+                continue
+        self.socket.close()
 
     def close(self):
-        self.socket.close()
+        self.stopped = True
+        self.join()
 
 
 def answer(question, lookup):
