@@ -56,9 +56,9 @@ for version in "${versions[@]}"; do
     render "$namespace" "$name" --values "$values"
   done
 done
-for wrong in replica=3 replicas=many config.node.data_dir=/tmp founders=2; do
+for wrong in replica=3 replicas=many config.node.data_dir=/tmp founders=2 founders=5; do
   if "$helm" template "$chart" --set "$wrong" >/dev/null 2>&1; then
-    echo "the chart accepts --set $wrong: values.schema.json should not" >&2
+    echo "the chart accepts --set $wrong: it should not" >&2
     exit 1
   fi
 done
@@ -96,4 +96,5 @@ quietly() { "$@" > "$work/promtool" 2>&1 || { cat "$work/promtool" >&2; return 1
 quietly "$promtool" check rules --lint-fatal "$work/rules.yaml" "$work/panels.yaml"
 quietly "$promtool" test rules "$work/alerts.test.yaml"
 "$python" -B ../scripts/configure_doc.py --check
+"$python" -B ../scripts/check_docs.py
 echo "deploy: all is well"
