@@ -12,8 +12,9 @@ use crate::identity::{Founder, FoundingRecord, Identity, IdentityError, Volume};
 use futures::future::join_all;
 use model::NodeId;
 use model::catalog::NodeInfo;
-use raft::PeerError;
 use raft::peer::{self, FounderInfo, IdentityInfo, PeerControl};
+use raft::{Connect, PeerError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -30,14 +31,20 @@ pub(crate) struct Membership {
     volume: Volume,
     info: NodeInfo,
     identity: watch::Sender<Option<Identity>>,
+    /// How the other members are reached.
+    connect: Arc<dyn Connect>,
 }
 
 impl Membership {
     /// Reads the volume's identity. `info` holds the advertised addresses; its volume is filled in here.
-    pub(crate) fn open(volume: Volume, info: NodeInfo) -> Result<Self, IdentityError> {
+    pub(crate) fn open(
+        volume: Volume,
+        info: NodeInfo,
+        connect: Arc<dyn Connect>,
+    ) -> Result<Self, IdentityError> {
         let identity = watch::Sender::new(volume.identity()?);
         let info = NodeInfo { volume: volume.uuid.clone(), ..info };
-        Ok(Self { volume, info, identity })
+        Ok(Self { volume, info, identity, connect })
     }
 
     /// This node's addresses and volume.
@@ -92,7 +99,11 @@ impl Membership {
     /// Asks all members who they are.
     async fn look_around(&self, members: &[String]) -> Around {
         let asked = members.iter().map(|address| async move {
-            if *address == self.info.peer_addr { Ok(PeerControl::identity(self)) } else { ask(address).await }
+            if *address == self.info.peer_addr {
+                Ok(PeerControl::identity(self))
+            } else {
+                ask(&*self.connect, address).await
+            }
         });
         let answers = join_all(asked).await;
         let mut founded: Vec<(&String, &str)> = Vec::new();
@@ -122,7 +133,7 @@ impl Membership {
         addresses: &[String],
         report: &(dyn Fn(String) + Sync),
     ) -> Result<(), IdentityError> {
-        match place_in_cluster(addresses, &self.info, report).await {
+        match place_in_cluster(&*self.connect, addresses, &self.info, report).await {
             Some(identity) => self.adopt(identity),
             None => Ok(()),
         }
@@ -138,7 +149,7 @@ impl Membership {
             peers.iter().filter(|peer| **peer != self.info.peer_addr).cloned().collect();
         let info = NodeInfo { volume: uuid::Uuid::new_v4().to_string(), ..self.info.clone() };
         loop {
-            if let Some(identity) = place_in_cluster(&others, &info, report).await {
+            if let Some(identity) = place_in_cluster(&*self.connect, &others, &info, report).await {
                 return self.volume.renew(&info.volume, &identity);
             }
             tokio::time::sleep(ROUND).await;
@@ -148,12 +159,13 @@ impl Membership {
 
 /// The identity that the first of the members that can grants to a volume.
 async fn place_in_cluster(
+    connect: &dyn Connect,
     addresses: &[String],
     info: &NodeInfo,
     report: &(dyn Fn(String) + Sync),
 ) -> Option<Identity> {
     for address in addresses {
-        match peer::join(address, info, JOIN_TIMEOUT).await {
+        match peer::join(connect, address, info, JOIN_TIMEOUT).await {
             Ok((node, founding)) => {
                 let record = from_wire(&founding);
                 tracing::info!(cluster = record.cluster, %node, through = address, "joined the cluster");
@@ -178,8 +190,9 @@ enum Around {
     Unknown(String),
 }
 
-async fn ask(address: &str) -> Result<IdentityInfo, String> {
-    peer::identity(address, ANSWER_TIMEOUT).await.map_err(|error| format!("waiting for {address}: {error}"))
+async fn ask(connect: &dyn Connect, address: &str) -> Result<IdentityInfo, String> {
+    let asked = peer::identity(connect, address, ANSWER_TIMEOUT).await;
+    asked.map_err(|error| format!("waiting for {address}: {error}"))
 }
 
 /// The record of a new cluster.
@@ -198,13 +211,13 @@ fn found(
 }
 
 /// Tells every founding member that does not know it yet, until all do.
-pub(crate) async fn spread(identity: Identity) {
+pub(crate) async fn spread(identity: Identity, connect: Arc<dyn Connect>) {
     let me = identity.node;
     let mut ignorant: Vec<&Founder> = identity.record.founders.iter().filter(|f| f.id != me).collect();
     while !ignorant.is_empty() {
         let mut still = Vec::new();
         for founder in ignorant {
-            if !knows(founder, &identity.record).await {
+            if !knows(&*connect, founder, &identity.record).await {
                 still.push(founder);
             }
         }
@@ -216,8 +229,8 @@ pub(crate) async fn spread(identity: Identity) {
 }
 
 /// Whether a member has the record; tells it if it is blank.
-async fn knows(founder: &Founder, record: &FoundingRecord) -> bool {
-    let Ok(answer) = peer::identity(&founder.peer_addr, ANSWER_TIMEOUT).await else { return false };
+async fn knows(connect: &dyn Connect, founder: &Founder, record: &FoundingRecord) -> bool {
+    let Ok(answer) = peer::identity(connect, &founder.peer_addr, ANSWER_TIMEOUT).await else { return false };
     if answer.cluster == record.cluster {
         return true;
     }
@@ -230,7 +243,8 @@ async fn knows(founder: &Founder, record: &FoundingRecord) -> bool {
         return true;
     }
     let told =
-        peer::bootstrap(&founder.peer_addr, NodeId(founder.id), &to_wire(record), ANSWER_TIMEOUT).await;
+        peer::bootstrap(connect, &founder.peer_addr, NodeId(founder.id), &to_wire(record), ANSWER_TIMEOUT)
+            .await;
     if let Err(error) = &told {
         tracing::debug!(address = founder.peer_addr, %error, "founding member not told yet");
     }

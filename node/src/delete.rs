@@ -11,7 +11,7 @@ use lists::ListError;
 use model::delete::Measurements;
 use model::{Delete, GroupId};
 use query::ShowContext;
-use raft::Group;
+use raft::{Group, blocking};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -91,7 +91,7 @@ async fn prepared(
         }
         Ok(prepared)
     };
-    let listed = tokio::task::spawn_blocking(work).await;
+    let listed = blocking::run(work).await;
     let listed = listed.map_err(|panic| ExecuteError::Internal(format!("statement failed: {panic}")))?;
     listed.map_err(|error: ListError| ExecuteError::Statement(error.to_string()))
 }

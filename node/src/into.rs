@@ -12,6 +12,7 @@ use query::influxql::ast::{SelectStatement, Statement};
 use query::into::{IntoPoints, written};
 use query::names::{NameContext, fill_in_names};
 use query::result::{Message, StatementResult};
+use raft::blocking;
 use tokio::time::Instant;
 
 impl NodeCoordinator {
@@ -40,7 +41,7 @@ impl NodeCoordinator {
                 let body = points.next_body();
                 (points, body)
             };
-            let made = tokio::task::spawn_blocking(making).await;
+            let made = blocking::run(making).await;
             let (rest, body) = made.map_err(|e| ExecuteError::Internal(format!("statement failed: {e}")))?;
             points = rest;
             let Some(body) = body.map_err(execute_error)? else { break };

@@ -6,6 +6,7 @@
 //! - [`cli`] → [`config`] → [`start`]: what `steadfast serve` does, until [`shutdown`] says stop;
 //! - [`dev`]: a whole cluster as child processes on 127.0.0.1;
 //! - [`load`]: a simulated Heapster, or a recorded one, in front of any server that speaks the InfluxDB 1.x API;
+//! - [`embedded`]: a node within another process, for simulations;
 //! - [`telemetry`], [`clock`]: logs, and the one place that reads the wall clock.
 //! - [`start`] → `bootstrap` and `identity` (who this volume is), the groups, [`coordinator`], the ports;
 //! - [`coordinator`]: what HTTP asks of this node, delegated to [`write`], `query` with `scatter`, `turns` and `running`,
@@ -26,6 +27,7 @@ pub mod coordinator;
 pub mod ctl;
 mod delete;
 pub mod dev;
+pub mod embedded;
 mod freshness;
 pub mod http_client;
 mod identity;

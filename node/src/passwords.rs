@@ -12,6 +12,7 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use hashbrown::HashMap;
 use model::catalog::PasswordHash;
 use parking_lot::Mutex;
+use raft::blocking;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -62,7 +63,7 @@ impl Passwords {
     pub(crate) async fn hash(&self, password: &str) -> Result<PasswordHash, HashError> {
         let _place = self.place().await?;
         let password = password.to_owned();
-        let hashing = tokio::task::spawn_blocking(move || {
+        let hashing = blocking::run(move || {
             let salt = SaltString::encode_b64(Uuid::new_v4().as_bytes())?;
             let hash = Argon2::default().hash_password(password.as_bytes(), &salt)?;
             Ok::<_, argon2::password_hash::Error>(PasswordHash::new(&hash.to_string()))
@@ -83,7 +84,7 @@ impl Passwords {
             return Ok(right);
         }
         let (hash, password) = (hash.clone(), password.to_owned());
-        let verifying = tokio::task::spawn_blocking(move || {
+        let verifying = blocking::run(move || {
             let parsed = ParsedHash::new(hash.text());
             parsed.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         });

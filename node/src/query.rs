@@ -9,7 +9,7 @@ use model::scan::GroupReader;
 use query::influxql::ast::{Explain, SelectStatement, Statement};
 use query::result::{Series, StatementResult};
 use query::{Budget, PlanContext, QueryError, ShowContext, Timing};
-use raft::Group;
+use raft::{Group, blocking};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -96,7 +96,7 @@ impl NodeCoordinator {
             let _held = (turn, registration);
             statement()
         };
-        let running = tokio::task::spawn_blocking(blocking);
+        let running = blocking::run(blocking);
         let result = match tokio::time::timeout_at(deadline + STOP_GRACE, running).await {
             Ok(Ok(result)) => result.map_err(execute_error)?,
             Ok(Err(panic)) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),

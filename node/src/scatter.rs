@@ -7,7 +7,7 @@
 use model::scan::{GroupReader, ScanError};
 use parking_lot::Mutex;
 use query::{Budget, Fragment, Partial, QueryError, Scatter, Selection};
-use raft::Group;
+use raft::{Group, simulation};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +26,9 @@ pub(crate) struct LocalScatter {
 impl LocalScatter {
     /// Reads from these replicas, in order of their groups.
     pub(crate) fn new(replicas: Vec<(Arc<Group>, Arc<dyn GroupReader>)>, budget: Arc<Budget>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        // A simulation has one thread for everything.
+        let threads = if simulation::is_simulated() { 1 } else { cores() };
         Self { replicas, budget, threads }
     }
 }

@@ -12,7 +12,7 @@
 use crate::config::DiskConfig;
 use crate::coordinator::NodeCoordinator;
 use futures::future::join_all;
-use raft::{NodeState, RaftHost};
+use raft::{NodeState, RaftHost, blocking};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,7 +115,7 @@ pub(crate) async fn watch(node: Arc<NodeCoordinator>, data: PathBuf, thresholds:
     let mut handed_over: Option<Instant> = None;
     loop {
         let looked = data.clone();
-        let disk = match tokio::task::spawn_blocking(move || Disk::of(&looked)).await {
+        let disk = match blocking::run(move || Disk::of(&looked)).await {
             Ok(Ok(disk)) => disk,
             Ok(Err(error)) => {
                 tracing::warn!(path = %data.display(), %error, "free space not known");

@@ -20,7 +20,7 @@ use api::{AdminToken, ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimi
 use model::catalog::NodeInfo;
 use model::{Clock, GroupId};
 use raft::peer::PeerControl;
-use raft::{HostConfig, PeerServer, RaftHost, Tuning};
+use raft::{HostConfig, PeerServer, RaftHost, Tcp, Tuning};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Resul
     let listeners = Listeners::bind(config).await?;
     let info = addresses(config, &listeners);
     let volume = Volume::open(&config.node.data_dir, has_others(config, &info))?;
-    let membership = Arc::new(Membership::open(volume, info)?);
+    let membership = Arc::new(Membership::open(volume, info, Arc::new(Tcp))?);
     // Elections must not wait behind requests: the groups have threads of their own.
     let raft_runtime =
         tokio::runtime::Builder::new_multi_thread().thread_name("raft").enable_all().build()?;
@@ -122,7 +122,7 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<Ended> {
         Ok(host) => host,
         Err(error) => return renew(&parts, error).await,
     };
-    let spreading = parts.raft.spawn(bootstrap::spread(identity.clone()));
+    let spreading = parts.raft.spawn(bootstrap::spread(identity.clone(), Arc::new(Tcp)));
     parts.peers.attach(&host);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let limits = request_limits(parts.config);
@@ -192,6 +192,7 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
         dir: dir.join("groups"),
         founding: identity.record.placement().groups,
         tuning: tuning(parts.config),
+        connect: Arc::new(Tcp),
     };
     let groups: Vec<GroupId> = (0..=identity.record.groups).map(GroupId).collect();
     let starting = parts.raft.spawn(async move { RaftHost::start(config, log, shared, groups).await });

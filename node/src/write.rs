@@ -25,12 +25,16 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use model::GroupId;
 use model::catalog::{Catalog, CatalogCommand, Database, NewField};
+use raft::blocking;
 use std::sync::Arc;
+use storage::bugs::{self, Bug};
 use tokio::time::{Instant, timeout_at};
 
 /// How often fields may be registered for one body: once normally, once more if a drop and re-creation of the database
 /// came between.
 const REGISTRATIONS_MAX: usize = 3;
+/// For [`Bug::StampedAgain`].
+const ATTEMPT: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl NodeCoordinator {
     /// Stores a body; see [`api::Coordinator::write`].
@@ -53,7 +57,13 @@ impl NodeCoordinator {
                 Outcome::Refused(error) => return Err(error),
                 Outcome::UnknownFields(fields) => self.register(&database, fields, deadline).await?,
                 Outcome::Ready(prepared) => {
-                    return self.store(&database, prepared, request, deadline).await;
+                    let request = Arc::clone(&request);
+                    let again = bugs::is(Bug::StampedAgain).then(|| Instant::now() + ATTEMPT);
+                    let until = again.unwrap_or(deadline);
+                    match self.store(&database, prepared, request, until).await {
+                        Err(WriteError::Timeout) if again.is_some() => {}
+                        stored => return stored,
+                    }
                 }
             }
         }
@@ -107,7 +117,7 @@ impl NodeCoordinator {
                 Surroundings { database: &database, slots: &catalog.slots, now_ns, series: &series, limits };
             prepare(&request, &surroundings)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|e| WriteError::Internal(e.to_string()))
+        blocking::run(work).await.map_err(|e| WriteError::Internal(e.to_string()))
     }
 
     async fn register(

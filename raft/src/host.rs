@@ -10,11 +10,13 @@ mod rebuild;
 mod supervise;
 
 use crate::balance;
+use crate::blocking;
 use crate::config::Tuning;
 use crate::error::{AdminError, PeerError, StartError};
 use crate::group::{Condition, Group, GroupStatus, compaction, rewrite};
 use crate::network::pool::Pool;
 use crate::network::rpc::Peer;
+use crate::network::transport::Connect;
 use crate::node_state::NodeState;
 use crate::running::RunningQueries;
 use crate::state_machine::meta::CatalogCell;
@@ -56,6 +58,8 @@ pub struct HostConfig {
     pub founding: BTreeMap<GroupId, Vec<NodeId>>,
     /// Times and sizes.
     pub tuning: Tuning,
+    /// How the other nodes are reached.
+    pub connect: Arc<dyn Connect>,
 }
 
 /// The groups of the cluster, as seen from this node.
@@ -99,9 +103,9 @@ impl RaftHost {
         groups: Vec<GroupId>,
     ) -> Result<Arc<Self>, StartError> {
         let raft_config = Arc::new(config.tuning.openraft(&config.cluster)?);
-        let HostConfig { node, cluster, dir, founding, tuning } = config;
+        let HostConfig { node, cluster, dir, founding, tuning, connect } = config;
         let (interval, hold) = (tuning.balance_interval, tuning.balance_hold);
-        let pool = Arc::new(Pool::new(cluster, node, tuning, Handle::current()));
+        let pool = Arc::new(Pool::new(cluster, node, tuning, Handle::current(), connect));
         let catalog = Arc::new(CatalogCell::new(Catalog::default()));
         let places = Arc::new(Places { node, catalog: Arc::clone(&catalog), founding });
         let opener = Arc::new(Opener {
@@ -246,6 +250,11 @@ impl RaftHost {
         Peer { pool: &self.pool, group: GroupId::META, node, address }
     }
 
+    /// Does what the log's writer would do next, for a log without a thread; see [`LogDb::write_round`].
+    pub fn write_log_round(&self) -> Option<bool> {
+        self.opener.log.load().as_ref()?.write_round()
+    }
+
     /// Counters of the log; `None` while it is being opened again after a failure.
     pub fn log_stats(&self) -> Option<LogStats> {
         Some(self.opener.log.load().as_ref()?.stats())
@@ -339,7 +348,7 @@ impl RaftHost {
     /// Lets go of files of the log that hold next to nothing any more.
     pub(crate) async fn tidy_log(&self) {
         let Some(log) = self.opener.log.load_full() else { return };
-        match tokio::task::spawn_blocking(move || log.tidy()).await {
+        match blocking::run(move || log.tidy()).await {
             Ok(Ok(disk)) => *self.log_disk.lock() = disk,
             Ok(Err(error)) => tracing::debug!(%error, "log not tidied"),
             Err(panic) => tracing::error!(%panic, "tidying the log panicked"),
@@ -364,7 +373,7 @@ impl RaftHost {
         self.hand_over().await;
         self.stop_groups().await;
         let flushes = self.groups.values().filter_map(|group| group.core()).map(|core| {
-            tokio::task::spawn_blocking(move || {
+            blocking::run(move || {
                 if let Err(error) = core.replica.state.flush() {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(group = %core.replica.group, error, "state not flushed");
@@ -407,7 +416,7 @@ impl RaftHost {
 async fn open_at_start(opener: &Arc<Opener>, places: &Places, group: &Group) -> Result<(), StartError> {
     let id = group.id();
     let looking = Arc::clone(opener);
-    let has = tokio::task::spawn_blocking(move || looking.has(id)).await;
+    let has = blocking::run(move || looking.has(id)).await;
     // A replica is here until its group has let go of it, whatever the catalog wishes.
     if !places.is_wished(id) && matches!(has, Ok(false)) {
         group.set_condition(Condition::Elsewhere);

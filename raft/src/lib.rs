@@ -12,6 +12,7 @@
 
 mod applied;
 mod balance;
+pub mod blocking;
 mod codec;
 pub mod command;
 mod config;
@@ -24,6 +25,7 @@ mod network;
 mod node_state;
 pub mod peer;
 mod running;
+pub mod simulation;
 mod snapshot;
 mod state_machine;
 mod type_config;
@@ -34,6 +36,7 @@ pub use group::{Condition, Group, GroupStatus, PeerStatus, ReplicaChecksum, Role
 pub use host::{HostConfig, Move, Pending, RaftHost};
 pub use metrics::GroupCounters;
 pub use network::server::PeerServer;
+pub use network::transport::{Connect, Tcp, Transport};
 pub use node_state::NodeState;
 pub use running::{RunningQueries, RunningQuery};
 pub use state_machine::checksums::ChecksumAt;

@@ -17,6 +17,7 @@ use openraft::{LogState, OptionalSend, RaftLogReader};
 use storage::log::{Done, LogDb, LogError};
 use tokio::sync::oneshot;
 
+use crate::blocking;
 use crate::codec;
 use crate::type_config::{Entry, LogId, TypeConfig, Vote};
 
@@ -73,7 +74,7 @@ impl LogStore {
         let cached = log.read_cached(group, range.clone(), max_bytes).map_err(failed)?;
         let entries = match cached {
             Some(entries) => entries,
-            None => tokio::task::spawn_blocking(move || log.read(group, range, max_bytes))
+            None => blocking::run(move || log.read(group, range, max_bytes))
                 .await
                 .map_err(io::Error::other)?
                 .map_err(failed)?,
@@ -129,10 +130,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
         let Self { log, group } = self.clone();
-        let bounds = tokio::task::spawn_blocking(move || log.bounds(group))
-            .await
-            .map_err(io::Error::other)?
-            .map_err(failed)?;
+        let bounds =
+            blocking::run(move || log.bounds(group)).await.map_err(io::Error::other)?.map_err(failed)?;
         let purged = bounds.purged.map(|(_, marker)| decode(marker)).transpose()?;
         let last = bounds.last.map(|(index, bytes)| decode_entry(index, bytes)).transpose()?;
         let last_log_id = last.map(|entry| entry.log_id).or(purged);

@@ -4,8 +4,8 @@
 
 use crate::error::PeerError;
 use crate::host::RaftHost;
-use crate::network::pool::lazy_channel;
 use crate::network::rpc;
+use crate::network::transport::{Connect, Transport};
 use model::NodeId;
 use model::catalog::NodeInfo;
 use proto::peer as wire;
@@ -75,9 +75,13 @@ pub trait PeerControl: Send + Sync + Debug + 'static {
 /// # Errors
 ///
 /// [`PeerError`]; node 0 stands for "whoever is there".
-pub async fn identity(address: &str, timeout: Duration) -> Result<IdentityInfo, PeerError> {
+pub async fn identity(
+    connect: &dyn Connect,
+    address: &str,
+    timeout: Duration,
+) -> Result<IdentityInfo, PeerError> {
     let request = wire::IdentityRequest { header: Some(wire::Header::default()) };
-    let mut client = client(address, NodeId(0), timeout)?;
+    let mut client = client(connect, address, NodeId(0), timeout)?;
     let reply = rpc::within(NodeId(0), timeout, client.identity(request)).await?;
     let info = NodeInfo {
         peer_addr: reply.peer_addr,
@@ -94,6 +98,7 @@ pub async fn identity(address: &str, timeout: Duration) -> Result<IdentityInfo, 
 ///
 /// [`PeerError::Refused`] if it will not; [`PeerError::Unreachable`] if it is not known whether it did.
 pub async fn bootstrap(
+    connect: &dyn Connect,
     address: &str,
     node: NodeId,
     founding: &FoundingInfo,
@@ -110,7 +115,7 @@ pub async fn bootstrap(
         groups: founding.groups,
         replication_factor: founding.replication_factor,
     };
-    let mut client = client(address, node, timeout)?;
+    let mut client = client(connect, address, node, timeout)?;
     let reply = rpc::within(node, timeout, client.bootstrap(request)).await?;
     if reply.refusal.is_empty() { Ok(()) } else { Err(PeerError::Refused { node, reason: reply.refusal }) }
 }
@@ -122,6 +127,7 @@ pub async fn bootstrap(
 ///
 /// [`PeerError::Refused`] says why not; asking again later may help.
 pub async fn join(
+    connect: &dyn Connect,
     address: &str,
     info: &NodeInfo,
     timeout: Duration,
@@ -133,7 +139,7 @@ pub async fn join(
         http_addr: info.http_addr.clone(),
         admin_addr: info.admin_addr.clone(),
     };
-    let mut client = client(address, NodeId(0), timeout)?;
+    let mut client = client(connect, address, NodeId(0), timeout)?;
     let reply = rpc::within(NodeId(0), timeout, client.join(request)).await?;
     if !reply.refusal.is_empty() {
         return Err(PeerError::Refused { node: NodeId(0), reason: reply.refusal });
@@ -180,13 +186,15 @@ fn founder_from_wire(founder: wire::Founder) -> FounderInfo {
 }
 
 fn client(
+    connect: &dyn Connect,
     address: &str,
     node: NodeId,
     timeout: Duration,
-) -> Result<PeerClient<tonic::transport::Channel>, PeerError> {
-    let channel = lazy_channel(address, timeout)
+) -> Result<PeerClient<Transport>, PeerError> {
+    let transport = connect
+        .transport(address, timeout)
         .map_err(|error| PeerError::Unreachable { node, reason: error.to_string() })?;
-    Ok(PeerClient::new(channel))
+    Ok(PeerClient::new(transport))
 }
 
 pub(crate) fn founding_from_wire(request: wire::BootstrapRequest) -> FoundingInfo {

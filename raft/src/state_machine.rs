@@ -12,8 +12,10 @@ pub(crate) mod meta;
 mod worker;
 
 use crate::applied;
+use crate::blocking;
 use crate::codec::CodecError;
 use crate::command::{CommandError, Outcome};
+use crate::simulation;
 use crate::snapshot::{SnapshotData, Snapshots};
 use crate::type_config::{Entry, LogId, Payload, Reply, SnapshotMeta, StoredMembership, TypeConfig};
 use bytes::Bytes;
@@ -28,6 +30,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use storage::bugs::{self, Bug};
 use storage::{ApplyMarker, Shared, StorageError};
 use tokio::sync::watch;
 use worker::Worker;
@@ -130,6 +133,8 @@ pub(crate) struct Replica {
     pub(crate) unsaved_bytes: AtomicU64,
     pub(crate) applied_commands: AtomicU64,
     pub(crate) applied_bytes: AtomicU64,
+    /// For [`Bug::ApplyTwice`].
+    last_applied: Mutex<Option<Entry>>,
     /// What the state is at; changed by the apply thread and by an install, which exclude each other.
     at: Mutex<SnapshotMeta>,
 }
@@ -159,6 +164,7 @@ impl Replica {
             unsaved_bytes: AtomicU64::new(0),
             applied_commands: AtomicU64::new(0),
             applied_bytes: AtomicU64::new(0),
+            last_applied: Mutex::new(None),
             at: Mutex::new(at),
         })
     }
@@ -173,7 +179,13 @@ impl Replica {
         let mut at = self.at.lock();
         for (entry, responder) in entries {
             let index = entry.log_id.index;
+            let again = bugs::is(Bug::ApplyTwice).then(|| entry.clone());
             let reply = self.note(self.apply_one(&mut at, entry))?;
+            if let Some(last) = again.and_then(|entry| self.last_applied.lock().replace(entry)) {
+                let now = at.clone();
+                self.note(self.apply_one(&mut at, last))?;
+                *at = now;
+            }
             self.applied.send_replace(Some(index));
             if let Some(responder) = responder {
                 ApplyResponder::send(responder, reply);
@@ -184,6 +196,7 @@ impl Replica {
 
     fn apply_one(&self, at: &mut SnapshotMeta, entry: Entry) -> Result<Reply, StateError> {
         at.last_log_id = Some(entry.log_id);
+        simulation::applied(|| self.seen(&entry));
         match entry.payload {
             Payload::Blank => {
                 self.state.advance(applied::marker(at))?;
@@ -205,10 +218,21 @@ impl Replica {
         }
     }
 
+    /// What a simulation is told of an entry.
+    fn seen(&self, entry: &Entry) -> (GroupId, u64, u64, Bytes) {
+        let command = match &entry.payload {
+            Payload::Normal(command) => command.0.clone(),
+            Payload::Blank | Payload::Membership(_) => Bytes::new(),
+        };
+        (self.group, entry.log_id.leader_id.term, entry.log_id.index, command)
+    }
+
     /// Flushes; what is durable then is the current snapshot. May block.
     fn build(&self) -> Result<SnapshotOf, StateError> {
         self.unsaved_bytes.store(0, Ordering::Relaxed);
-        let marker = self.note(self.state.flush())?;
+        let flush =
+            || if bugs::is(Bug::PurgeBeforeFlush) { Ok(self.state.applied()) } else { self.state.flush() };
+        let marker = self.note(flush())?;
         let meta = applied::read(&marker)?;
         self.snapshots.keep(&meta);
         Ok(self.snapshots.of(&self.state, meta))
@@ -227,8 +251,12 @@ impl Replica {
     fn install(&self, meta: &SnapshotMeta, received: &Path) -> Result<(), StateError> {
         let mut at = self.at.lock();
         let index = meta.last_log_id.map_or(0, |log_id| log_id.index);
-        let marker = self.note(self.state.install(received, index))?;
-        *at = applied::read(&marker)?;
+        if bugs::is(Bug::OldStateStays) {
+            *at = meta.clone();
+        } else {
+            let marker = self.note(self.state.install(received, index))?;
+            *at = applied::read(&marker)?;
+        }
         self.snapshots.keep(&at);
         self.unsaved_bytes.store(0, Ordering::Relaxed);
         self.applied.send_replace(at.last_log_id.map(|log_id| log_id.index));
@@ -318,7 +346,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf, io::Error> {
         let replica = Arc::clone(&self.replica);
-        let built = tokio::task::spawn_blocking(move || replica.build()).await;
+        let built = blocking::run(move || replica.build()).await;
         built.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 }

@@ -8,6 +8,7 @@
 //! is: what they hold is durable when a flush returns, and a crash goes back to the last flush. Each group has a
 //! directory of its own; [`Shared`] is what they share.
 
+pub mod bugs;
 mod bytes;
 mod chunk;
 mod config;

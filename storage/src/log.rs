@@ -60,6 +60,8 @@ pub struct LogDb {
     room_units: usize,
     queue: Option<SyncSender<Queued>>,
     writer: Option<JoinHandle<()>>,
+    /// The writer, where there is no thread for it.
+    by_hand: Option<Mutex<Writer>>,
     poison: Arc<Poison>,
     counters: Arc<Counters>,
     options: LogOptions,
@@ -95,20 +97,32 @@ impl LogDb {
             faults: options.faults.clone(),
             deletes: 0,
         };
-        let writer = thread::Builder::new().name("raft-log".to_owned()).spawn(move || writer.run());
-        let writer = writer
-            .map_err(|error| LogError::Open { dir: dir.to_owned(), cause: error.to_string().into() })?;
+        let (writer, by_hand) = if options.by_hand {
+            (None, Some(Mutex::new(writer)))
+        } else {
+            let started = thread::Builder::new().name("raft-log".to_owned()).spawn(move || writer.run());
+            let cause = |error: std::io::Error| error.to_string().into();
+            let failed = |error| LogError::Open { dir: dir.to_owned(), cause: cause(error) };
+            (Some(started.map_err(failed)?), None)
+        };
         Ok(Arc::new(Self {
             db,
             groups: RwLock::new(groups),
             room: Arc::new(Semaphore::new(room_units)),
             room_units,
             queue: Some(queue),
-            writer: Some(writer),
+            writer,
+            by_hand,
             poison,
             counters,
             options,
         }))
+    }
+
+    /// Does what the writer's thread would do next, for a log that is written by hand ([`LogOptions::by_hand`]): writes
+    /// what is queued, and calls back. Answers whether it was synced, or nothing if there was nothing to do.
+    pub fn write_round(&self) -> Option<bool> {
+        self.by_hand.as_ref()?.lock().run_round()
     }
 
     /// Appends `entries` to a group's log. They are readable on return; `done` is called when they are durable.

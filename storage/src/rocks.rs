@@ -12,6 +12,7 @@ pub(crate) use batch::Batch;
 pub(crate) use cursor::Cursor;
 pub use shared::Shared;
 
+use crate::bugs::{self, Bug};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BottommostLevelCompaction, BoundColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBRawIterator,
@@ -214,6 +215,9 @@ impl Rocks {
         let handles = [self.family(Table::Meta)?, self.family(Table::Series)?, self.family(Table::Chunk)?];
         let mut wait = FlushOptions::default();
         wait.set_wait(true);
+        if bugs::is(Bug::NoAtomicFlush) {
+            return self.seen(self.db.flush_cfs_opt(&[&handles[0]], &wait));
+        }
         self.seen(self.db.flush_cfs_opt(&[&handles[0], &handles[1], &handles[2]], &wait))
     }
 

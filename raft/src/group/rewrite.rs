@@ -5,6 +5,7 @@
 //! ten milliseconds.
 
 use super::Group;
+use crate::blocking;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use storage::ShardStore;
@@ -52,7 +53,7 @@ pub(crate) async fn run(group: Weak<Group>, turn: Arc<Semaphore>) {
 
 /// One step; answers whether nothing is left to do.
 async fn step(store: Arc<ShardStore>) -> Result<bool, std::io::Error> {
-    let step = tokio::task::spawn_blocking(move || store.compact(STEP_POINTS));
+    let step = blocking::run(move || store.compact(STEP_POINTS));
     let step = step.await.map_err(std::io::Error::other)?;
     Ok(step.map_err(std::io::Error::other)?.is_done)
 }

@@ -14,6 +14,7 @@ use proto::peer as wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use storage::bugs::{self, Bug};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -54,6 +55,9 @@ impl RaftHost {
     /// Waits until the local replica of every group that is here has applied everything that was acknowledged before the
     /// call.
     pub async fn read_barriers(&self, deadline: Instant) -> Vec<(Arc<Group>, Result<(), BarrierError>)> {
+        if bugs::is(Bug::StaleRead) {
+            return self.groups.values().map(|group| (Arc::clone(group), Ok(()))).collect();
+        }
         let (waiter, answer) = oneshot::channel();
         let indexes = match self.barriers.send(waiter).await {
             Ok(()) => answer.await.unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! Opens a group's replica and starts its Raft: at the start of the node, and again after a failure.
 
+use crate::blocking;
 use crate::error::StartError;
 use crate::group::Core;
 use crate::log_store::LogStore;
@@ -89,7 +90,7 @@ impl Opener {
         let stopped = |reason: String| OpenError::Failed(StartError::Raft { group, reason });
         let Some(log) = self.log(group) else { return Err(stopped("the raft log is closed".to_owned())) };
         let (opener, own_log) = (Arc::clone(self), log.clone());
-        let opening = tokio::task::spawn_blocking(move || {
+        let opening = blocking::run(move || {
             let opened = opener.open_state(group)?;
             check_against_log(&opened.replica, &own_log)?;
             Ok(opened)

@@ -6,6 +6,7 @@
 
 use super::RaftHost;
 use super::open::Opener;
+use crate::blocking;
 use crate::group::{Condition, Group, GroupStatus, Role};
 use crate::state_machine::meta::CatalogCell;
 use futures::future::join_all;
@@ -133,7 +134,7 @@ impl Opener {
         }
         storage::crash_point("leave-purged");
         let dir = self.group_dir(group);
-        let removed = tokio::task::spawn_blocking(move || match std::fs::remove_dir_all(dir) {
+        let removed = blocking::run(move || match std::fs::remove_dir_all(dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         });

@@ -5,6 +5,7 @@
 //! damaged one is touched when its successor is here and was checked.
 
 use super::open::{OpenError, Opener, describe};
+use crate::blocking;
 use crate::codec;
 use crate::group::Group;
 use crate::log_store::LogStore;
@@ -39,13 +40,13 @@ impl Rebuild<'_> {
         let Some(at) = meta.last_log_id else { return Err("an empty snapshot".to_owned()) };
         log.fit(at).await.map_err(|error| error.to_string())?;
         let opener = Arc::clone(self.opener);
-        let replacing = tokio::task::spawn_blocking(move || opener.replace_state(id, &files, at.index)).await;
+        let replacing = blocking::run(move || opener.replace_state(id, &files, at.index)).await;
         replacing.map_err(|panic| panic.to_string())?.map_err(|error| describe(&error))
     }
 
     async fn fetch_from_any(&self, log: &LogStore) -> Result<(SnapshotMeta, PathBuf), String> {
         let own = log.clone();
-        let purged = tokio::task::spawn_blocking(move || own.purged()).await;
+        let purged = blocking::run(move || own.purged()).await;
         let purged = purged.map_err(|panic| panic.to_string())?.map_err(|error| error.to_string())?;
         let mut reasons = Vec::new();
         for (node, address) in self.members.iter().filter(|(node, _)| **node != self.opener.pool.node) {
@@ -78,7 +79,7 @@ impl Rebuild<'_> {
         let dir = self.opener.state_dir(group).with_file_name("snapshots").join("received");
         let staging = Arc::new(Staging::open(dir).map_err(|error| error.to_string())?);
         let reading = Arc::clone(&staging);
-        let have = tokio::task::spawn_blocking(move || reading.have()).await;
+        let have = blocking::run(move || reading.have()).await;
         let have = have.map_err(|panic| panic.to_string())?.map_err(|error| error.to_string())?;
         let peer = Peer { pool: &self.opener.pool, group, node, address };
         let min_index = purged.map_or(0, |purged| purged.index);

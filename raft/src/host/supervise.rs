@@ -8,6 +8,7 @@
 use super::open::{OpenError, Opener, describe};
 use super::rebuild::{Rebuild, damage_of};
 use super::{RaftHost, give_away};
+use crate::blocking;
 use crate::group::{Condition, Group};
 use hashbrown::HashMap;
 use model::{GroupId, NodeId};
@@ -101,7 +102,7 @@ fn look(group: &Arc<Group>, errors: &mut HashMap<GroupId, u64>) -> Option<Needed
         tracing::error!(group = %group.id(), errors = seen, "a flush or compaction failed in the background");
         // The engine says what it was when something is written; if it was damage, that is noticed there.
         let state = Arc::downgrade(&core.replica.state);
-        tokio::task::spawn_blocking(move || {
+        blocking::detach("flush", move || {
             let Some(state) = state.upgrade() else { return };
             if let Err(error) = state.flush()
                 && error.is_damage()
@@ -251,7 +252,7 @@ async fn reopen_log(host: &Arc<RaftHost>, cause: &str) {
         }
         wait = (wait * 2).min(BACKOFF.1);
         let (dir, options) = (dir.clone(), options.clone());
-        let opened = tokio::task::spawn_blocking(move || LogDb::open_with(&dir, options)).await;
+        let opened = blocking::run(move || LogDb::open_with(&dir, options)).await;
         let error = match opened {
             Ok(Ok(log)) => {
                 host.opener.log.store(Some(log));

@@ -1,7 +1,9 @@
 //! What openraft sends through: appends, heartbeats, votes, snapshots, leader transfers to one peer of one group.
 
 use super::pool::{Lane, Pool};
+use super::transport::Transport;
 use super::{append, convert};
+use crate::blocking;
 use crate::codec;
 use crate::snapshot::{SnapshotData, files, send};
 use crate::type_config::{PeerAddr, TypeConfig, Vote};
@@ -25,7 +27,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 type Error = RPCError<TypeConfig>;
@@ -93,7 +94,7 @@ impl Client {
         self.pool.tuning.append_timeout
     }
 
-    pub(super) fn peer(&self, lane: Lane) -> Result<PeerClient<Channel>, Error> {
+    pub(super) fn peer(&self, lane: Lane) -> Result<PeerClient<Transport>, Error> {
         self.pool
             .client(self.target, &self.address, lane)
             .map_err(|error| RPCError::Unreachable(Unreachable::new(&error)))
@@ -265,7 +266,7 @@ impl Client {
         let _room = self.pool.transfers.sending.acquire().await.map_err(|error| gone(&error))?;
         // What is applied while the files are under way must still be in the log when they have arrived.
         let _sending = self.pool.transfers.note_sending(self.group);
-        let linked = tokio::task::spawn_blocking(move || {
+        let linked = blocking::run(move || {
             let (meta, dir) = snapshot.snapshot.link().map_err(|error| gone(&error))?;
             let files = files::list(dir.path()).map_err(|error| gone(&error))?;
             Ok::<_, Status>((meta, dir, files))
@@ -289,8 +290,8 @@ impl Client {
         if reply.vote.is_empty() {
             let pool = Arc::clone(&self.pool);
             let have = reply.have;
-            let sending = tokio::task::spawn_blocking(move || {
-                send::send_files(&dir, (&files, &have), &parts, |part| part, &pool.transfers)
+            let sending = tokio::spawn(async move {
+                send::send_files(dir, files, have, parts, |part| part, &pool.transfers).await
             });
             reply = replies.message().await?.ok_or_else(ended)?;
             let bytes = sending.await.map_err(|error| gone(&error))?.map_err(|error| gone(&error))?;

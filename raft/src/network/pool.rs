@@ -1,5 +1,6 @@
 //! One cached channel per peer and lane. Channels connect when they are used, and again when they broke.
 
+use super::transport::{Connect, Transport};
 use crate::config::Tuning;
 use crate::snapshot::pace::Transfers;
 use arc_swap::ArcSwapOption;
@@ -9,16 +10,12 @@ use parking_lot::Mutex;
 use proto::peer::Header;
 use proto::peer::peer_client::PeerClient;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Handle;
-use tonic::transport::{Channel, Endpoint};
 
 /// Bytes of one append stream that may be under way.
 pub(super) const STREAM_WINDOW: u32 = 4 << 20;
 /// Bytes of all streams of a channel that may be under way.
 pub(super) const CHANNEL_WINDOW: u32 = 16 << 20;
-/// A peer that answers no ping for twice this long has its connection closed: it hangs, or packets vanish.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// What a channel is for. Traffic of one lane never waits behind that of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,16 +41,23 @@ pub(crate) struct Pool {
     /// Why this node takes no new data, if it does not.
     pub(crate) refusal: ArcSwapOption<String>,
     runtime: Handle,
-    channels: Mutex<HashMap<(NodeId, Lane), (String, Channel)>>,
+    connect: Arc<dyn Connect>,
+    channels: Mutex<HashMap<(NodeId, Lane), (String, Transport)>>,
 }
 
 impl Pool {
     /// An empty pool whose connections are driven by `runtime`.
-    pub(crate) fn new(cluster: String, node: NodeId, tuning: Tuning, runtime: Handle) -> Self {
+    pub(crate) fn new(
+        cluster: String,
+        node: NodeId,
+        tuning: Tuning,
+        runtime: Handle,
+        connect: Arc<dyn Connect>,
+    ) -> Self {
         let transfers = Transfers::new(tuning.snapshots_at_once, tuning.snapshot_bytes_per_second);
         let (refusal, channels) = (ArcSwapOption::empty(), Mutex::new(HashMap::new()));
         let transfers = Arc::new(transfers);
-        Self { cluster, node, tuning, transfers, refusal, runtime, channels }
+        Self { cluster, node, tuning, transfers, refusal, runtime, connect, channels }
     }
 
     /// What is written on every request to `to` about `group`.
@@ -71,13 +75,13 @@ impl Pool {
         peer: NodeId,
         address: &str,
         lane: Lane,
-    ) -> Result<PeerClient<Channel>, tonic::transport::Error> {
+    ) -> Result<PeerClient<Transport>, tonic::transport::Error> {
         Ok(PeerClient::new(self.channel(peer, address, lane)?)
             .max_decoding_message_size(super::MESSAGE_BYTES_MAX)
             .max_encoding_message_size(super::MESSAGE_BYTES_MAX))
     }
 
-    fn channel(&self, peer: NodeId, address: &str, lane: Lane) -> Result<Channel, tonic::transport::Error> {
+    fn channel(&self, peer: NodeId, address: &str, lane: Lane) -> Result<Transport, tonic::transport::Error> {
         let mut channels = self.channels.lock();
         if let Some((known, channel)) = channels.get(&(peer, lane))
             && known == address
@@ -86,24 +90,8 @@ impl Pool {
         }
         // The connection is driven by a task of the runtime that is entered here, not of the caller's.
         let _entered = self.runtime.enter();
-        let channel = lazy_channel(address, self.tuning.connect_timeout)?;
+        let channel = self.connect.transport(address, self.tuning.connect_timeout)?;
         channels.insert((peer, lane), (address.to_owned(), channel.clone()));
         Ok(channel)
     }
-}
-
-/// A channel that connects when it is first used.
-pub(crate) fn lazy_channel(
-    address: &str,
-    connect_timeout: Duration,
-) -> Result<Channel, tonic::transport::Error> {
-    Ok(Endpoint::from_shared(format!("http://{address}"))?
-        .connect_timeout(connect_timeout)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CHANNEL_WINDOW)
-        .connect_lazy())
 }

@@ -1,6 +1,7 @@
 //! What groups ask each other besides openraft's own messages: propose, read index, checksum, status.
 
 use super::pool::{Lane, Pool};
+use super::transport::Transport;
 use crate::error::PeerError;
 use bytes::Bytes;
 use model::{GroupId, NodeId};
@@ -52,10 +53,7 @@ impl Peer<'_> {
         self.pool.header(self.group, self.node)
     }
 
-    fn client(
-        &self,
-        lane: Lane,
-    ) -> Result<wire::peer_client::PeerClient<tonic::transport::Channel>, PeerError> {
+    fn client(&self, lane: Lane) -> Result<wire::peer_client::PeerClient<Transport>, PeerError> {
         self.pool
             .client(self.node, self.address, lane)
             .map_err(|error| PeerError::Unreachable { node: self.node, reason: error.to_string() })

@@ -2,6 +2,7 @@
 
 use super::pool::{CHANNEL_WINDOW, STREAM_WINDOW};
 use super::{MESSAGE_BYTES_MAX, convert, snapshots};
+use crate::blocking;
 use crate::codec;
 use crate::group::{Attempt, Group, GroupStatus, RaftInstance};
 use crate::host::RaftHost;
@@ -22,8 +23,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
+use tower::Service;
 
 /// How long an ordered handover may take.
 const HAND_OVER_MAX: Duration = Duration::from_secs(5);
@@ -60,9 +63,7 @@ impl PeerServer {
     ///
     /// The listener failed.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
-        let service = peer_server::PeerServer::from_arc(self)
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let service = self.service();
         // The server's own setting does not reach connections of a listener that it is given; without it, a small
         // answer waits up to 40 ms for the peer's delayed acknowledgement.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -74,6 +75,20 @@ impl PeerServer {
             .serve_with_incoming(incoming)
             .await;
         served.map_err(io::Error::other)
+    }
+
+    /// Answers one request that came another way than by [`Self::serve`]: over the network of a simulation.
+    pub async fn answer(self: Arc<Self>, request: http::Request<Body>) -> http::Response<Body> {
+        match self.service().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn service(self: Arc<Self>) -> peer_server::PeerServer<Self> {
+        peer_server::PeerServer::from_arc(self)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     fn host(&self, header: Option<&wire::Header>) -> Result<Arc<RaftHost>, Status> {
@@ -143,7 +158,7 @@ impl peer_server::Peer for PeerServer {
     ) -> Result<Response<wire::BootstrapReply>, Status> {
         let control = Arc::clone(&self.control);
         let founding = founding_from_wire(request.into_inner());
-        let done = tokio::task::spawn_blocking(move || control.bootstrap(&founding)).await;
+        let done = blocking::run(move || control.bootstrap(&founding)).await;
         let done = done.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(wire::BootstrapReply { refusal: done.err().unwrap_or_default() }))
     }

@@ -3,6 +3,7 @@
 
 use super::convert;
 use super::server::stopped;
+use crate::blocking;
 use crate::codec;
 use crate::group::Group;
 use crate::snapshot::{SnapshotData, files, receive, send};
@@ -40,7 +41,7 @@ pub(super) async fn take(
     let (staging, shared) = (core.replica.snapshots.staging(), core.replica.shared.clone());
     drop(core);
     let reading = Arc::clone(&staging);
-    let have = tokio::task::spawn_blocking(move || reading.have()).await.map_err(stopped)?;
+    let have = blocking::run(move || reading.have()).await.map_err(stopped)?;
     let have = have.map_err(|error| Status::internal(error.to_string()))?;
     let total: u64 = start.files.iter().map(|file| file.size).sum();
     let had: u64 = start.files.iter().map(|file| files::had(file, &have)).sum();
@@ -84,7 +85,7 @@ pub(super) async fn give(group: Arc<Group>, request: wire::FetchSnapshotRequest)
     let sending = group.pool().transfers.note_sending(group.id());
     // Also of a state that was never flushed: linking it does that.
     let Some(core) = group.core() else { return Err(Status::unavailable(group.condition().to_string())) };
-    let linked = tokio::task::spawn_blocking(move || {
+    let linked = blocking::run(move || {
         let (meta, dir) = core.replica.files().link().map_err(stopped)?;
         let files = files::list(dir.path()).map_err(stopped)?;
         Ok::<_, Status>((meta, dir, files))
@@ -104,10 +105,10 @@ pub(super) async fn give(group: Arc<Group>, request: wire::FetchSnapshotRequest)
     let (parts, stream) = mpsc::channel(send::QUEUE);
     let first = wire::SnapshotPart { part: Some(wire::snapshot_part::Part::Start(start)) };
     parts.try_send(Ok(first)).ok();
-    tokio::task::spawn_blocking(move || {
+    tokio::spawn(async move {
         let _until_sent = (room, sending);
         let transfers = &group.pool().transfers;
-        match send::send_files(&dir, (&files, &request.have), &parts, Ok, transfers) {
+        match send::send_files(dir, files, request.have, parts, Ok, transfers).await {
             Ok(bytes) => {
                 group.counts().sent_bytes(bytes);
                 group.counts().snapshot_sent();

@@ -5,9 +5,9 @@ use model::GroupId;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep};
 
 /// The limits of a node on snapshots under way.
 #[derive(Debug)]
@@ -91,9 +91,9 @@ impl Pace {
     }
 
     /// Sleeps until so many bytes may be sent.
-    pub(crate) fn wait(&self, bytes: u64) {
+    pub(crate) async fn wait(&self, bytes: u64) {
         if let Some(early) = self.slot(bytes, Instant::now()) {
-            thread::sleep(early);
+            sleep(early).await;
         }
     }
 

@@ -1,18 +1,15 @@
-//! The receiving side of a snapshot: the stream is written by a blocking thread, then all of it is checked. Both the
-//! leader's snapshot and one that a damaged replica asked for come this way.
+//! The receiving side of a snapshot: the stream is written piece by piece, then all of it is checked. Both the leader's
+//! snapshot and one that a damaged replica asked for come this way.
 
-use super::staging::Staging;
+use super::staging::{Staging, Writer};
+use crate::blocking;
 use crate::type_config::SnapshotMeta;
 use proto::peer::snapshot_part::Part;
-use proto::peer::{SnapshotChunk, SnapshotFile, SnapshotHave, SnapshotPart};
+use proto::peer::{SnapshotFile, SnapshotHave, SnapshotPart};
 use std::path::PathBuf;
 use std::sync::Arc;
 use storage::{Shared, crash_point};
-use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
-
-/// Messages that may wait for the disk.
-const QUEUE: usize = 4;
 
 /// Collects the files that a start announced, as far as they are not there, and checks the whole of it: every block,
 /// every chunk, and that it is at the index of `meta`. Answers the directory; nothing else of the group was touched.
@@ -27,13 +24,11 @@ pub(crate) async fn receive(
     (files, have): (Vec<SnapshotFile>, Vec<SnapshotHave>),
     mut parts: Streaming<SnapshotPart>,
 ) -> Result<PathBuf, Status> {
-    let (chunks, mut queue) = mpsc::channel::<SnapshotChunk>(QUEUE);
     let index = meta.last_log_id.map_or(0, |log_id| log_id.index);
-    let writing = tokio::task::spawn_blocking(move || -> Result<PathBuf, Status> {
-        let mut writer = staging.collect(files, &have)?;
-        while let Some(chunk) = queue.blocking_recv() {
-            writer.write(&chunk)?;
-        }
+    let collecting = Arc::clone(&staging);
+    let writer = on_disk(move || collecting.collect(files, &have)).await?;
+    let writer = write_all(writer, &mut parts).await?;
+    on_disk(move || {
         let dir = writer.finish()?;
         if let Err(error) = storage::verify_checkpoint(&dir, index, &shared) {
             staging.clear();
@@ -43,25 +38,24 @@ pub(crate) async fn receive(
         }
         crash_point("receive-verified");
         Ok(dir)
-    });
-    let passed = pass_on(&mut parts, chunks).await;
-    // Also after a broken stream: nobody else may write there before the thread has ended.
-    let written = writing.await.map_err(|error| Status::internal(error.to_string()))?;
-    passed.and(written)
+    })
+    .await
 }
 
-/// Hands the chunks to the writing thread until there are no more, or it wants no more.
-async fn pass_on(
-    parts: &mut Streaming<SnapshotPart>,
-    chunks: mpsc::Sender<SnapshotChunk>,
-) -> Result<(), Status> {
+/// Writes the chunks until there are no more. Each is on its way to the disk before the next is taken, so nobody else
+/// writes there once this has returned.
+async fn write_all(mut writer: Writer, parts: &mut Streaming<SnapshotPart>) -> Result<Writer, Status> {
     while let Some(part) = parts.message().await? {
         let Some(Part::Chunk(chunk)) = part.part else {
             return Err(Status::invalid_argument("snapshot has two starts"));
         };
-        if chunks.send(chunk).await.is_err() {
-            break;
-        }
+        writer = on_disk(move || writer.write(&chunk).map(|()| writer)).await?;
     }
-    Ok(())
+    Ok(writer)
+}
+
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    blocking::run(work).await.map_err(|error| Status::internal(error.to_string()))?
 }

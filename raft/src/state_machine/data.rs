@@ -3,11 +3,12 @@
 use super::checksums::{ChecksumAt, Checksums};
 use super::{GroupState, StateError};
 use crate::command::{CommandError, DataCommand, Outcome};
+use crate::{blocking, simulation};
 use bytes::Bytes;
 use model::Delete;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
+use storage::bugs::{self, Bug};
 use storage::{ApplyMarker, ShardStore, Shared};
 
 /// A data group's state.
@@ -31,13 +32,10 @@ impl DataState {
     fn checksum(&self, token: u64) -> Result<(), StateError> {
         let job = self.store.begin_checksum()?;
         let checksums = Arc::clone(&self.checksums);
-        let started = thread::Builder::new().name("checksum".to_owned()).spawn(move || match job.run() {
+        blocking::detach("checksum", move || match job.run() {
             Ok(sum) => checksums.insert(token, ChecksumAt { index: sum.index, value: sum.value }),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "checksum failed"),
         });
-        if let Err(error) = started {
-            tracing::warn!(%error, "no thread for a checksum");
-        }
         Ok(())
     }
 }
@@ -55,6 +53,9 @@ impl GroupState for DataState {
         let command = DataCommand::decode(command)
             .map_err(|source| StateError::Command { index: marker.index, source })?;
         match command {
+            DataCommand::Write(_) if bugs::is(Bug::ClockInApply) && !simulation::is_even_hour() => {
+                self.store.advance(marker)?;
+            }
             DataCommand::Write(batch) => self.store.apply_write(batch, marker)?,
             DataCommand::DropDatabase(database, policies) => {
                 self.store.drop_database(database, &policies, marker)?;

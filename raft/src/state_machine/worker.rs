@@ -3,6 +3,7 @@
 //! A thread of its own, not a pool: apply is serial by nature, and a pool that is full of slow queries must not delay
 //! it.
 
+use crate::{blocking, simulation};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -13,12 +14,16 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Runs jobs one after the other; ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Worker {
-    jobs: SyncSender<Job>,
+    /// None in a simulation, which has one thread for everything.
+    jobs: Option<SyncSender<Job>>,
 }
 
 impl Worker {
     /// Starts the thread.
     pub(super) fn start(name: &str) -> io::Result<Self> {
+        if simulation::is_simulated() {
+            return Ok(Self { jobs: None });
+        }
         // openraft waits for every job; more than one is queued only if it gave up on one at its end.
         let (jobs, queue) = sync_channel::<Job>(4);
         thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -26,7 +31,7 @@ impl Worker {
                 job();
             }
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs: Some(jobs) })
     }
 
     /// Runs `job` on the thread and waits for its result without blocking.
@@ -38,11 +43,15 @@ impl Worker {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
+        let Some(jobs) = &self.jobs else {
+            let wait = simulation::disk_wait().unwrap_or_default();
+            return Ok(blocking::in_line(wait, job).await);
+        };
         let (done, result) = oneshot::channel();
         // A caller that has gone away needs no result.
         let job = move || drop(done.send(job()));
         let gone = || io::Error::other("the apply thread is gone");
-        self.jobs.try_send(Box::new(job)).map_err(|_| gone())?;
+        jobs.try_send(Box::new(job)).map_err(|_| gone())?;
         result.await.map_err(|_| gone())
     }
 }

@@ -8,7 +8,7 @@ use model::{
     DatabaseId, Delete, FieldId, GroupId, NodeId, RetentionPolicyId, SeriesKey, TagPredicate, TimeRange,
 };
 use raft::peer::{FoundingInfo, IdentityInfo, PeerControl};
-use raft::{Group, HostConfig, PeerAddr, PeerServer, RaftHost, Tuning};
+use raft::{Group, HostConfig, PeerAddr, PeerServer, RaftHost, Tcp, Tuning};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -139,6 +139,7 @@ impl Cluster {
             dir: node.dir.join("groups"),
             founding,
             tuning,
+            connect: Arc::new(Tcp),
         };
         let (dir, address) = (node.dir.clone(), node.address.clone());
         let faults = SyncFaults::default();

@@ -5,7 +5,7 @@ use model::NodeId;
 use proto::peer::peer_client::PeerClient;
 use proto::peer::{AppendRequest, Header, ReadIndexRequest, StatusRequest};
 use raft::peer::{self, FoundingInfo};
-use raft::{PeerError, PeerServer};
+use raft::{PeerError, PeerServer, Tcp};
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::Code;
@@ -40,10 +40,10 @@ async fn a_blank_node_says_who_it_is_and_may_refuse_to_found() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(PeerServer::new(Arc::new(Silent)).serve(listener));
-    let identity = peer::identity(&address, TIMEOUT).await.unwrap();
+    let identity = peer::identity(&Tcp, &address, TIMEOUT).await.unwrap();
     assert_eq!((identity.cluster.as_str(), identity.node, identity.volume.as_str()), ("", 0, "blank"));
     let founding = FoundingInfo { cluster: "c".into(), ..FoundingInfo::default() };
-    let refused = peer::bootstrap(&address, NodeId(1), &founding, TIMEOUT).await.unwrap_err();
+    let refused = peer::bootstrap(&Tcp, &address, NodeId(1), &founding, TIMEOUT).await.unwrap_err();
     assert!(matches!(refused, PeerError::Refused { reason, .. } if reason == "not in c"));
     let mut client = PeerClient::connect(format!("http://{address}")).await.unwrap();
     let status = StatusRequest { header: Some(Header::default()) };
@@ -56,6 +56,6 @@ async fn a_node_that_is_not_there_is_noticed_at_once() {
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let started = tokio::time::Instant::now();
-    assert!(matches!(peer::identity(&address, TIMEOUT).await, Err(PeerError::Unreachable { .. })));
+    assert!(matches!(peer::identity(&Tcp, &address, TIMEOUT).await, Err(PeerError::Unreachable { .. })));
     assert!(started.elapsed() < Duration::from_secs(1));
 }

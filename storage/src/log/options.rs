@@ -14,13 +14,16 @@ pub struct LogOptions {
     /// Entries that are not yet durable are kept beyond it. Default 1 MiB: some 100,000 points, and a follower that is
     /// further behind reads what is in RocksDB's memory as well.
     pub cache_bytes: usize,
+    /// Whether nobody writes by himself: no thread is started, and whoever opened the log calls
+    /// [`LogDb::write_round`](super::LogDb::write_round) when the disk is to do something. For simulations. Default no.
+    pub by_hand: bool,
     /// Faults of the disk, for tests. Default none.
     pub faults: SyncFaults,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { queue_bytes: 64 << 20, cache_bytes: 1 << 20, faults: SyncFaults::default() }
+        Self { queue_bytes: 64 << 20, cache_bytes: 1 << 20, by_hand: false, faults: SyncFaults::default() }
     }
 }
 

@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 use rocksdb::{DB, WriteBatch, WriteOptions};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::bugs::{self, Bug};
+
 use super::cache::GroupLog;
 use super::error::LogError;
 use super::faults::SyncFaults;
@@ -73,7 +75,9 @@ pub(super) struct Writer {
 impl Op {
     fn is_synced(&self) -> bool {
         match self {
-            Self::Vote(_) | Self::Append { .. } | Self::Truncate { .. } => true,
+            Self::Vote(_) => !bugs::is(Bug::VoteNotSynced),
+            Self::Append { .. } => !bugs::is(Bug::AckBeforeFsync),
+            Self::Truncate { .. } => true,
             Self::Purge { .. } | Self::Committed(_) => false,
         }
     }
@@ -99,6 +103,20 @@ impl Writer {
                 complete(queued, &outcome);
             }
         }
+    }
+
+    /// Writes what is queued now, at most one round of it; answers whether it was synced, or nothing if nothing was
+    /// queued.
+    pub(super) fn run_round(&mut self) -> Option<bool> {
+        let first = self.queue.try_recv().ok()?;
+        let mut round = Vec::new();
+        self.fill(&mut round, first);
+        let outcome = self.write(&round);
+        let synced = outcome.is_ok() && round.iter().any(|queued| queued.op.is_synced());
+        for queued in round {
+            complete(queued, &outcome);
+        }
+        Some(synced)
     }
 
     fn fill(&self, round: &mut Vec<Queued>, first: Queued) {
@@ -177,7 +195,9 @@ fn encode(batch: &mut WriteBatch, group: GroupId, op: &Op) {
         }
         Op::Truncate { deleted } => delete(batch, group, deleted),
         Op::Purge { upto, marker, deleted } => {
-            batch.put(keys::group(KeyKind::Purged, group), keys::purged(*upto, marker));
+            if !bugs::is(Bug::LostPurgeMarker) {
+                batch.put(keys::group(KeyKind::Purged, group), keys::purged(*upto, marker));
+            }
             delete(batch, group, deleted);
         }
     }

@@ -1,6 +1,7 @@
 //! How state databases are tuned, with the reason for each option that is not a default.
 
 use super::{Shared, Table};
+use crate::bugs::{self, Bug};
 use rocksdb::{BlockBasedOptions, ChecksumType, DBCompressionType, LogLevel, MergeOperands, Options};
 
 /// Options of the whole database.
@@ -9,7 +10,7 @@ pub(super) fn database(shared: &Shared) -> Options {
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     // Without a WAL the column families would come back from a crash at different points otherwise.
-    options.set_atomic_flush(true);
+    options.set_atomic_flush(!bugs::is(Bug::NoAtomicFlush));
     options.set_env(shared.env());
     options.set_write_buffer_manager(shared.write_buffers());
     options.set_max_background_jobs(
