@@ -46,11 +46,14 @@ bench: ## Measure against a real influxd and VictoriaMetrics on this machine; pr
 	cargo build --release --workspace
 	python3 -B scripts/bench --steadfast $(TARGET_DIR)/release/steadfast $(BENCH)
 
+# make chaos SEEDS=1000 FROM=1
 # make chaos SECONDS_OF_CHAOS=3600 SEED=7
-chaos: ## Ten minutes of kills, hangs and restarts under load, in an order that a seed repeats.
+chaos: ## SEEDS=n: so many simulated clusters under faults. Without: ten minutes of kills, hangs and restarts of real ones.
 	scripts/install-deps.sh --for test
 	cargo build --release --workspace
-	$(TARGET_DIR)/release/soak --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED))
+	$(if $(SEEDS),\
+	  $(TARGET_DIR)/release/simulate --seeds $(SEEDS) --from $(or $(FROM),1),\
+	  $(TARGET_DIR)/release/soak --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED)))
 
 # make fuzz-influxql STATEMENTS=100000 SEED=7
 fuzz-influxql: ## Random statements against a real influxd and a cluster, answers compared to the byte.

@@ -1,4 +1,4 @@
-//! Real processes under faults: a cluster, its users, and what the users were told.
+//! Clusters under faults, real ones and simulated ones, their users, and what the users were told.
 //!
 //! - [`cluster`] starts `steadfast serve` processes and kills, stops and restarts them, in a [`network`] of its
 //!   own if links are to be cut; [`oracle`] starts a real influxd.
@@ -7,8 +7,8 @@
 //! - [`history`] keeps what was acknowledged and checks that it can still be read; [`compare`] holds two answers side by
 //!   side; [`report`] speaks to the person who runs the tests.
 //!
-//! Nothing here links the code under test: the binary is started as an operator would start it, so what these tests
-//! observe is what users observe. A harness that cannot be set up panics with the reason and the way out; what a server
+//! Only [`simulation`] links the code under test, and runs it on one thread in virtual time. All others start the binary as
+//! an operator would, so what they observe is what users observe. A harness that cannot be set up panics with the reason and the way out; what a server
 //! answers is always a value.
 
 pub mod binary;
@@ -22,6 +22,7 @@ pub mod oracle;
 pub mod ports;
 pub mod process;
 pub mod report;
+pub mod simulation;
 pub mod work_dir;
 pub mod workload;
 

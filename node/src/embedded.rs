@@ -12,7 +12,7 @@ use crate::subscribers::SubscriberLimits;
 use crate::write::SeriesLimits;
 use anyhow::Context;
 use api::Coordinator;
-use api::coordinator::{ExecuteError, ExecuteRequest, WriteError, WriteRequest};
+use api::coordinator::{ExecuteError, ExecuteRequest, Reading, WriteError, WriteRequest};
 use bytes::Bytes;
 use model::catalog::NodeInfo;
 use model::{Clock, GroupId};
@@ -234,6 +234,7 @@ impl Embedded {
             policy: String::new(),
             read_only: false,
             chunk_rows: None,
+            reading: Reading::default(),
             begun: Instant::now(),
         };
         let answered = Coordinator::execute(&*node, request).await;

@@ -64,6 +64,13 @@ pub fn hash(names: &[&str]) -> u64 {
     mix(state)
 }
 
+/// A number that depends on the bytes only.
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    mix(bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |state, byte| {
+        (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+    }))
+}
+
 /// The same as a fraction in 0..1.
 pub fn fraction(names: &[&str]) -> f64 {
     (hash(names) >> 11) as f64 / (1_u64 << 53) as f64

@@ -74,6 +74,8 @@ mod running;
 #[cfg(test)]
 mod shipped_dashboards;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod snapshot_crash;
 #[cfg(test)]
 mod subscriptions;
