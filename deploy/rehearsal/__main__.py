@@ -150,9 +150,11 @@ def scaled(stage):
         cluster.ctl(0, "add", f"{cluster.pod_name(ordinal)}.{peers}:8088")
     cluster.create(3, 4)
     cluster.wait_ready(5)
-    cluster.ctl(0, "rebalance", "--apply")
+    cluster.ctl(0, "replication-factor", "5")
     cluster.wait("nothing moves any more", nothing_moves, 120)
     stage.check()
+    cluster.ctl(0, "replication-factor", "3")
+    cluster.wait("nothing moves any more", nothing_moves, 120)
     for ordinal in (4, 3):
         peer = f"{cluster.pod_name(ordinal)}.{peers}:8088"
         node, = [str(node["id"]) for node in cluster.ctl(0, "nodes")["nodes"] if node["peer"] == peer]
