@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Checks the documents as far as a program can: links lead somewhere, headings that are linked to exist, and docs/api.md has every path of
 the admin API (api/src/admin/openapi.json). Exits 1 and names what does not hold. That configure.md has every setting: configure_doc.py.
 """

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Writes the tables of docs/configure.md from deploy/node.example.toml, which is what `steadfast serve --print-config` prints (a test of
 node/ compares them).
 
