@@ -125,6 +125,26 @@ impl Delete {
     }
 }
 
+impl TagPredicate {
+    /// Its bytes, as in a delete.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_predicate(&mut out, self);
+        out
+    }
+
+    /// Reads one back.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`]; all bytes are looked at.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DeleteError> {
+        let mut input = Input { rest: bytes };
+        let predicate = input.predicate(DEPTH_MAX)?;
+        if input.rest.is_empty() { Ok(predicate) } else { Err(DeleteError::Damaged) }
+    }
+}
+
 fn put_texts(out: &mut Vec<u8>, code: u8, texts: &[&str]) {
     out.push(code);
     for text in texts {

@@ -98,6 +98,24 @@ impl ChunkCost {
     }
 }
 
+/// Windows of the same length from the beginning to the end of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvenWindows {
+    /// ns; 0 is one window over all of time.
+    pub length: u64,
+    /// Where one of them begins, ns.
+    pub offset: i64,
+}
+
+impl EvenWindows {
+    /// Whether both times lie in the same window.
+    pub fn hold(self, bounds: Bounds) -> bool {
+        let place =
+            |time: i64| (i128::from(time) - i128::from(self.offset)).div_euclid(i128::from(self.length));
+        self.length == 0 || place(bounds.first) == place(bounds.last)
+    }
+}
+
 /// One field of one series after the other, chunk by chunk. Holds one chunk at a time, whatever the range is.
 ///
 /// Chunks come in the order asked for and do not overlap each other; the last write has won already. A chunk may reach
@@ -116,6 +134,10 @@ pub trait ColumnReader {
     ///
     /// [`ScanError`] when the bytes on disk are damaged or cannot be read.
     fn next_chunk(&mut self) -> Result<Option<Bounds>, ScanError>;
+
+    /// Tells that the points of a chunk will not be decoded if it lies in one of these windows and has a summary, so that
+    /// they need not be brought from another node. They can be decoded all the same.
+    fn expect_windows(&mut self, _windows: EvenWindows) {}
 
     /// What reading the chunk costs.
     fn cost(&self) -> ChunkCost {
@@ -137,6 +159,10 @@ pub trait ColumnReader {
 pub trait PolicyReader {
     /// A reader of one field. What it opens on disk serves all the series that it is moved to.
     fn column(&self, field: FieldId) -> Box<dyn ColumnReader + '_>;
+
+    /// Tells which series columns will be moved to, and in which order, so that a replica on another node is not asked for
+    /// each by itself. Some of them may be left out.
+    fn announce(&self, _series: &[SeriesRef]) {}
 }
 
 /// A chunk read whole; see [`GroupReader::scan`].

@@ -5,6 +5,7 @@ use crate::clock::ClusterClock;
 use crate::metrics::NodeMetrics;
 use crate::operator::Events;
 use crate::passwords::Passwords;
+use crate::replicas::ServedReads;
 use crate::running::Running;
 use crate::subscribers::{SubscriberLimits, Subscribers};
 use crate::turns::QueryTurns;
@@ -90,6 +91,9 @@ impl NodeCoordinator {
         let running = Arc::new(Running::new(host.node()));
         host.set_clock(Arc::clone(&clock));
         host.set_running_queries(Arc::clone(&running) as Arc<dyn RunningQueries>);
+        let query_memory = Arc::new(MemoryPool::new(limits.query_memory_bytes));
+        let served = ServedReads { limits: limits.query, pool: Arc::clone(&query_memory) };
+        host.set_read_accounts(Arc::new(served));
         Self {
             host,
             clock: Arc::new(ClusterClock::new(clock)),
@@ -98,7 +102,7 @@ impl NodeCoordinator {
             about,
             metrics: NodeMetrics::default(),
             turns: QueryTurns::new(limits.query_slots, limits.queries_queued_max),
-            query_memory: Arc::new(MemoryPool::new(limits.query_memory_bytes)),
+            query_memory,
             passwords: Passwords::new(),
             subscribers: Subscribers::new(limits.subscribers),
             stopping: AtomicBool::new(false),

@@ -1,6 +1,7 @@
 //! How fresh is what a statement reads: read barriers before it, and what becomes of groups that give none.
 
 use crate::coordinator::NodeCoordinator;
+use crate::replicas::is_here;
 use api::coordinator::{Consistency, ExecuteError, Reading, StaleCause, Staleness};
 use raft::{BarrierError, Group};
 use tokio::time::Instant;
@@ -17,7 +18,8 @@ impl NodeCoordinator {
         reading: Reading,
         deadline: Instant,
     ) -> Result<Option<Staleness>, ExecuteError> {
-        let ages = || self.host.groups().into_iter().map(|group| age(&group, StaleCause::AskedFor));
+        let here = || self.host.groups().into_iter().filter(|group| is_here(group));
+        let ages = || here().map(|group| age(&group, StaleCause::AskedFor));
         if reading.consistency == Some(Consistency::Stale) && ages().all(|stale| is_welcome(stale, reading)) {
             return Ok(ages().reduce(Staleness::or));
         }
@@ -62,11 +64,11 @@ fn age(group: &Group, cause: StaleCause) -> Staleness {
 }
 
 /// Whether an answer so old is what the request wants.
-fn is_welcome(stale: Staleness, reading: Reading) -> bool {
+pub(crate) fn is_welcome(stale: Staleness, reading: Reading) -> bool {
     reading.max_staleness.is_none_or(|max| !stale.at_least && stale.age <= max)
 }
 
-fn too_old(group: &Group, found: Staleness, reading: Reading) -> ExecuteError {
+pub(crate) fn too_old(group: &Group, found: Staleness, reading: Reading) -> ExecuteError {
     let at_least = if found.at_least { "at least " } else { "" };
     let (age, max) = (found.age.as_millis(), reading.max_staleness.unwrap_or_default().as_millis());
     let text = format!(

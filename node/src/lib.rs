@@ -39,6 +39,7 @@ mod metrics;
 mod operator;
 mod passwords;
 mod query;
+mod replicas;
 mod running;
 mod scatter;
 mod show;

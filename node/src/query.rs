@@ -1,17 +1,20 @@
-//! One statement: read barrier on every group, then plan, scatter, finish on blocking threads.
+//! One statement: read barrier on every group, then plan, scatter, finish on blocking threads. When a replica on another
+//! node failed while it was read, the statement begins again with other replicas.
 
 use crate::coordinator::NodeCoordinator;
+use crate::replicas::{Lost, Replica, Replicas, Spoiled, is_here, unfit};
 use crate::running::RunningStatement;
 use crate::scatter::LocalScatter;
-use api::coordinator::{ExecuteError, ExecuteRequest, Registration, StatementResponse};
+use api::coordinator::{ExecuteError, ExecuteRequest, Registration, Staleness, StatementResponse};
 use model::catalog::Catalog;
 use model::scan::GroupReader;
 use query::influxql::ast::{Explain, SelectStatement, Statement};
 use query::result::{Series, StatementResult};
 use query::{Budget, PlanContext, QueryError, ShowContext, Timing};
-use raft::{Group, blocking};
+use raft::blocking;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 impl NodeCoordinator {
@@ -82,13 +85,51 @@ impl NodeCoordinator {
         work: Work,
     ) -> Result<StatementResponse, ExecuteError> {
         let deadline = work.deadline;
-        let turn = self.turns.take(deadline).await?;
+        let turn = Arc::new(self.turns.take(deadline).await?);
         self.refuse_unfit()?;
-        let stale = self.freshen(request.reading, deadline).await?;
-        // A replica that was closed meanwhile would be missing from the answer.
-        let replicas = self.replicas(&work.budget)?;
+        let mut spoiled = Spoiled::new();
+        loop {
+            let (stale, elsewhere) = tokio::try_join!(
+                self.freshen(request.reading, deadline),
+                self.find_elsewhere(request.reading, &spoiled, deadline),
+            )?;
+            let stale = stale.into_iter().chain(elsewhere.stale).reduce(Staleness::or);
+            // A replica that was closed meanwhile would be missing from the answer.
+            let replicas = self.open_replicas(&elsewhere, &work.budget, deadline)?;
+            let result = match self.run_blocking(request, replicas, &work, Arc::clone(&turn)).await? {
+                Ok(result) => result,
+                Err(Lost::Statement(error)) => return Err(execute_error(error)),
+                Err(Lost::Replicas(more, reasons)) => {
+                    let known = spoiled.len();
+                    spoiled.extend(more);
+                    // Each time one less is left, so this ends.
+                    if spoiled.len() == known || Instant::now() >= deadline {
+                        return Err(ExecuteError::Unavailable(reasons));
+                    }
+                    tracing::warn!(reasons, "statement begins again with other replicas");
+                    work.budget.begin_again();
+                    continue;
+                }
+            };
+            return Ok(StatementResponse {
+                result,
+                stale,
+                missing_groups: elsewhere.missing.iter().map(|group| group.0).collect(),
+                registration: Some(work.running as Arc<dyn Registration>),
+            });
+        }
+    }
+
+    /// Runs the statement over these replicas.
+    async fn run_blocking(
+        &self,
+        request: &ExecuteRequest,
+        replicas: Replicas,
+        work: &Work,
+        turn: Arc<OwnedSemaphorePermit>,
+    ) -> Result<Result<StatementResult, Lost>, ExecuteError> {
         let mut cancel = CancelOnDrop(Some(Arc::clone(&work.budget)));
-        let statement = self.statement_work(request, replicas, work.budget);
+        let statement = self.statement_work(request, replicas, Arc::clone(&work.budget));
         let registration = Arc::clone(&work.running);
         let blocking = move || {
             // A client that left frees its turn, and its place among the statements that run, when its threads have
@@ -97,62 +138,44 @@ impl NodeCoordinator {
             statement()
         };
         let running = blocking::run(blocking);
-        let result = match tokio::time::timeout_at(deadline + STOP_GRACE, running).await {
-            Ok(Ok(result)) => result.map_err(execute_error)?,
+        let result = match tokio::time::timeout_at(work.deadline + STOP_GRACE, running).await {
+            Ok(Ok(result)) => result,
             Ok(Err(panic)) => return Err(ExecuteError::Internal(format!("statement failed: {panic}"))),
             Err(_) => return Err(ExecuteError::Statement("query-timeout limit exceeded".to_owned())),
         };
         // The answer is still to be encoded; the query may be killed until then, but is not cancelled by itself.
         cancel.0 = None;
-        Ok(StatementResponse {
-            result,
-            stale,
-            missing_groups: Vec::new(),
-            registration: Some(work.running as Arc<dyn Registration>),
-        })
+        Ok(result)
     }
 
     /// The blocking part, with all it needs moved in.
     fn statement_work(
         &self,
         request: &ExecuteRequest,
-        replicas: Vec<Replica>,
+        replicas: Replicas,
         budget: Arc<Budget>,
-    ) -> impl FnOnce() -> Result<StatementResult, QueryError> + Send + 'static {
+    ) -> impl FnOnce() -> Result<StatementResult, Lost> + Send + 'static {
         let catalog = self.host.catalog();
         let (request, limits, now_ns) = (request.clone(), self.limits.query, self.clock.now_ns());
-        move || run(&request, &catalog, replicas, &budget, (limits, now_ns))
+        move || {
+            let result = run(&request, &catalog, &replicas.all, &budget, (limits, now_ns));
+            match replicas.lost() {
+                // Whatever came out, it was made of less than there is.
+                Some(lost) => Err(lost),
+                None => result.map_err(Lost::Statement),
+            }
+        }
     }
 
     /// A replica that is damaged or closed must not be read, nor left out: another node has the answer.
     fn refuse_unfit(&self) -> Result<(), ExecuteError> {
-        for group in self.host.groups() {
+        for group in self.host.groups().into_iter().filter(|group| is_here(group)) {
             if let Some(reason) = group.unfit() {
                 return Err(unfit(&group, &reason));
             }
         }
         Ok(())
     }
-
-    /// The local replicas of all data groups, to be read.
-    fn replicas(&self, budget: &Arc<Budget>) -> Result<Vec<Replica>, ExecuteError> {
-        let budget = Arc::clone(budget);
-        let stop: storage::Stop = Arc::new(move || budget.check().is_err());
-        let data = self.host.groups().into_iter().filter(|group| !group.id().is_meta());
-        let replica = |group: Arc<Group>| match group.data_store() {
-            Some(store) => Ok((group, store.reader_until(Arc::clone(&stop)))),
-            None => Err(unfit(&group, &group.unfit().unwrap_or_default())),
-        };
-        data.map(replica).collect()
-    }
-}
-
-/// A group and what it has here.
-type Replica = (Arc<Group>, Arc<dyn GroupReader>);
-
-fn unfit(group: &Group, reason: &str) -> ExecuteError {
-    let text = format!("group {} cannot be read on this node: {reason}; ask another node", group.id());
-    ExecuteError::Unavailable(text)
 }
 
 /// What a statement works with.
@@ -191,7 +214,7 @@ impl Drop for CancelOnDrop {
 fn run(
     request: &ExecuteRequest,
     catalog: &Catalog,
-    replicas: Vec<Replica>,
+    replicas: &[Replica],
     budget: &Arc<Budget>,
     (limits, now_ns): (query::QueryLimits, i64),
 ) -> Result<StatementResult, QueryError> {
@@ -203,7 +226,7 @@ fn run(
     if let Statement::Select(select) = &request.statement {
         let context = plan_context;
         let plan = query::plan_select(select, &context)?;
-        let scatter = LocalScatter::new(replicas, Arc::clone(budget));
+        let scatter = LocalScatter::new(replicas.to_vec(), Arc::clone(budget));
         let series: Vec<Series> = query::execute_select(&plan, &scatter, budget)?;
         return Ok(StatementResult { series, messages: Vec::new() });
     }
@@ -216,7 +239,7 @@ fn run(
 fn run_explain(
     explain: &Explain,
     context: &PlanContext<'_>,
-    replicas: Vec<Replica>,
+    replicas: &[Replica],
     budget: &Arc<Budget>,
 ) -> Result<StatementResult, QueryError> {
     let mut timing = None;
@@ -225,7 +248,7 @@ fn run_explain(
         let select = SelectStatement { target: None, ..(*explain.statement).clone() };
         let plan = query::plan_select(&select, context)?;
         let planned = Instant::now();
-        let scatter = LocalScatter::new(replicas.clone(), Arc::clone(budget));
+        let scatter = LocalScatter::new(replicas.to_vec(), Arc::clone(budget));
         let answer = query::execute_select(&plan, &scatter, budget)?;
         timing = Some(Timing { planning: planned - begun, execution: planned.elapsed() });
         drop(answer);

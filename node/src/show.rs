@@ -20,8 +20,8 @@ impl NodeCoordinator {
     ) -> Option<Result<StatementResponse, ExecuteError>> {
         let result = match statement {
             Statement::ShowQueries => Ok(self.show_queries().await),
-            Statement::ShowShards => Ok(series(self.show_shards())),
-            Statement::ShowShardGroups => Ok(series(self.show_shard_groups())),
+            Statement::ShowShards => self.show_shards(deadline).await.map(series),
+            Statement::ShowShardGroups => self.show_shard_groups(deadline).await.map(series),
             Statement::ShowStats(show) => Ok(series(self.show_stats(&show.module))),
             Statement::ShowDiagnostics(show) => Ok(series(self.show_diagnostics(&show.module))),
             Statement::DropShard(drop) => {

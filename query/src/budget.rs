@@ -112,6 +112,13 @@ impl Budget {
         }
     }
 
+    /// Forgets what was used: the query begins again, and none of its threads is left.
+    pub fn begin_again(&self) {
+        for used in [&self.used_bytes, &self.series, &self.points] {
+            used.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Makes every thread of the query stop at its next check.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -303,6 +310,19 @@ mod tests {
         second.charge(1).unwrap();
         drop(second);
         assert_eq!(pool.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_query_that_begins_again_may_use_everything() {
+        let limits = QueryLimits { memory_bytes: 10, buckets_max: 10, series_max: 3, points_max: 20 };
+        let budget = budget(limits);
+        for _ in 0..2 {
+            budget.charge(10).unwrap();
+            budget.charge_series(3).unwrap();
+            budget.charge_points(20).unwrap();
+            budget.begin_again();
+        }
+        assert_eq!(budget.used_bytes(), 0);
     }
 
     #[test]

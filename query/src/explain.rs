@@ -221,6 +221,7 @@ impl Explainer<'_> {
             let slices = reader.slices(fragment.policy);
             let mut files = BTreeSet::new();
             let policy = reader.open(fragment.policy);
+            policy.announce(&series);
             for input in fields {
                 let mut column = policy.column(input.field);
                 for series in &series {

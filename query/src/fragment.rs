@@ -214,6 +214,7 @@ impl Fragment {
         let mut replaced = 0;
         loop {
             let policy = reader.open(self.policy);
+            policy.announce(selection.part(part));
             match read::read((work, self.shard_ns), &*policy, selection.part(part), budget) {
                 Err(QueryError::Scan(ScanError::Replaced)) if replaced < REPLACED_MAX => replaced += 1,
                 read => return read,

@@ -41,6 +41,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use storage::ShardStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -187,6 +188,11 @@ impl Group {
         if let Some(core) = self.core() {
             core.replica.state.report_damage(what);
         }
+    }
+
+    /// What its replica here has applied.
+    pub(crate) fn applied(&self) -> Option<u64> {
+        *self.core()?.replica.applied.borrow()
     }
 
     /// Its id.

@@ -18,6 +18,7 @@ use crate::network::pool::Pool;
 use crate::network::rpc::Peer;
 use crate::network::transport::Connect;
 use crate::node_state::NodeState;
+use crate::remote::{READS_AT_ONCE, ReadAccounts};
 use crate::running::RunningQueries;
 use crate::state_machine::meta::CatalogCell;
 use crate::type_config::PeerAddr;
@@ -65,7 +66,7 @@ pub struct HostConfig {
 /// The groups of the cluster, as seen from this node.
 #[derive(Debug)]
 pub struct RaftHost {
-    pool: Arc<Pool>,
+    pub(crate) pool: Arc<Pool>,
     places: Arc<Places>,
     groups: BTreeMap<GroupId, Arc<Group>>,
     catalog: Arc<CatalogCell>,
@@ -85,6 +86,10 @@ pub struct RaftHost {
     pub(crate) running_queries: OnceLock<Arc<dyn RunningQueries>>,
     /// What other nodes are told of the time.
     clock: OnceLock<Arc<dyn Clock>>,
+    /// Turns of what other nodes read here.
+    pub(crate) read_turns: Semaphore,
+    /// What that may take.
+    pub(crate) read_accounts: OnceLock<Arc<dyn ReadAccounts>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -145,6 +150,8 @@ impl RaftHost {
             log_disk: Mutex::new(LogDisk::default()),
             running_queries: OnceLock::new(),
             clock: OnceLock::new(),
+            read_turns: Semaphore::new(READS_AT_ONCE),
+            read_accounts: OnceLock::new(),
             tasks: Mutex::new(Vec::new()),
         });
         let mut tasks = vec![

@@ -40,6 +40,8 @@ mod durability;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod elsewhere;
+#[cfg(test)]
 mod founding;
 #[cfg(test)]
 mod fuzz_influxql;

@@ -5,18 +5,23 @@
 //! again after it was dropped has its id again.
 
 use crate::coordinator::NodeCoordinator;
-use api::coordinator::ExecuteError;
+use crate::replicas::{Replica, Spoiled, is_here};
+use api::coordinator::{Consistency, ExecuteError, Reading};
 use model::catalog::{Catalog, Database, RetentionPolicy};
 use model::delete::Measurements;
-use model::{Delete, GroupId, RetentionPolicyId, TagPredicate, TimeRange};
+use model::{Delete, RetentionPolicyId, TagPredicate, TimeRange};
+use query::Budget;
 use query::result::{Cell, Series};
 use raft::Group;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Bits of an id: JavaScript reads it exactly.
 const ID_BITS: u32 = 48;
+
+/// Of each policy, the slices of time that each group has.
+type Slices = BTreeMap<RetentionPolicyId, Vec<(Arc<Group>, Vec<TimeRange>)>>;
 
 /// A shard.
 struct Shard<'a> {
@@ -53,25 +58,39 @@ fn hash(parts: &[u64]) -> i64 {
 }
 
 impl NodeCoordinator {
-    /// The shards of this node, which has all, by database, policy, time and group.
-    fn shards<'a>(&self, catalog: &'a Catalog) -> Vec<Shard<'a>> {
-        let stores: Vec<_> = self
-            .host
-            .groups()
-            .into_iter()
-            .filter_map(|group| Some((Arc::clone(&group), group.data_store()?.reader())))
-            .collect();
+    /// What there is of each policy in each group, as it is: these statements must work when nothing else does, so a
+    /// group of which nobody tells is left out.
+    async fn slices(&self, catalog: &Arc<Catalog>, deadline: Instant) -> Result<Slices, ExecuteError> {
+        let reading = Reading { consistency: Some(Consistency::Stale), max_staleness: None };
+        let mut elsewhere = self.find_elsewhere(reading, &Spoiled::new(), deadline).await?;
+        let closed = self.host.groups().into_iter().filter(|g| is_here(g) && g.data_store().is_none());
+        elsewhere.missing.extend(closed.map(|group| group.id()));
+        let budget = Arc::new(Budget::new(&self.limits.query, deadline.into_std()));
+        let replicas = self.open_replicas(&elsewhere, &budget, deadline)?;
+        let catalog = Arc::clone(catalog);
+        let asking = tokio::task::spawn_blocking(move || {
+            let policies = catalog.databases.iter().flat_map(|database| &database.policies);
+            let of = |policy: &RetentionPolicy| {
+                let slices = |(group, reader): &Replica| (Arc::clone(group), reader.slices(policy.id));
+                (policy.id, replicas.all.iter().map(slices).collect())
+            };
+            policies.map(of).collect()
+        });
+        asking.await.map_err(|panic| ExecuteError::Internal(format!("statement failed: {panic}")))
+    }
+
+    /// The shards of the cluster, by database, policy, time and group.
+    fn shards<'a>(catalog: &'a Catalog, slices: &Slices) -> Vec<Shard<'a>> {
         let mut shards = Vec::new();
         for database in &catalog.databases {
             for policy in &database.policies {
                 let from = shards.len();
-                for (group, reader) in &stores {
-                    let slices = reader.slices(policy.id).into_iter();
-                    shards.extend(slices.map(|range| Shard {
+                for (group, slices) in slices.get(&policy.id).into_iter().flatten() {
+                    shards.extend(slices.iter().map(|range| Shard {
                         database,
                         policy,
                         group: Arc::clone(group),
-                        range,
+                        range: *range,
                     }));
                 }
                 shards[from..].sort_by_key(|shard: &Shard<'_>| (shard.range.start, shard.group.id()));
@@ -81,9 +100,10 @@ impl NodeCoordinator {
     }
 
     /// SHOW SHARDS.
-    pub(super) fn show_shards(&self) -> Vec<Series> {
+    pub(super) async fn show_shards(&self, deadline: Instant) -> Result<Vec<Series>, ExecuteError> {
         let catalog = self.host.catalog();
-        let shards = self.shards(&catalog);
+        let slices = self.slices(&catalog, deadline).await?;
+        let shards = Self::shards(&catalog, &slices);
         let columns: Arc<[Arc<str>]> = names(&[
             "id",
             "database",
@@ -117,15 +137,16 @@ impl NodeCoordinator {
                 ..Series::default()
             }
         };
-        catalog.databases.iter().map(series).collect()
+        Ok(catalog.databases.iter().map(series).collect())
     }
 
     /// SHOW SHARD GROUPS.
-    pub(super) fn show_shard_groups(&self) -> Vec<Series> {
+    pub(super) async fn show_shard_groups(&self, deadline: Instant) -> Result<Vec<Series>, ExecuteError> {
         let catalog = self.host.catalog();
+        let slices = self.slices(&catalog, deadline).await?;
         let mut seen = BTreeSet::new();
         let mut cells = Vec::new();
-        for shard in self.shards(&catalog) {
+        for shard in Self::shards(&catalog, &slices) {
             if !seen.insert(shard.group_id()) {
                 continue;
             }
@@ -139,13 +160,15 @@ impl NodeCoordinator {
             ]);
         }
         let columns = ["id", "database", "retention_policy", "start_time", "end_time", "expiry_time"];
-        vec![Series { name: "shard groups".into(), columns: names(&columns), cells, ..Series::default() }]
+        let columns = names(&columns);
+        Ok(vec![Series { name: "shard groups".into(), columns, cells, ..Series::default() }])
     }
 
     /// DROP SHARD: the points of one data group in one slice of time. An id that is not known is no error, as in 1.x.
     pub(super) async fn drop_shard(&self, id: u64, deadline: Instant) -> Result<(), ExecuteError> {
         let catalog = self.host.catalog();
-        let shards = self.shards(&catalog);
+        let slices = self.slices(&catalog, deadline).await?;
+        let shards = Self::shards(&catalog, &slices);
         let Some(shard) = shards.iter().find(|shard| shard.id() as u64 == id) else { return Ok(()) };
         let delete = Delete {
             database: shard.database.id,
@@ -160,10 +183,14 @@ impl NodeCoordinator {
         Ok(())
     }
 
-    /// Data groups and shards, for statistics.
+    /// Data groups and shards that this node has, for statistics.
     pub(super) fn shard_counts(&self) -> (usize, usize) {
-        let groups = self.host.groups().into_iter().filter(|group| group.id() != GroupId::META).count();
-        (groups, self.shards(&self.host.catalog()).len())
+        let catalog = self.host.catalog();
+        let stores = self.stores();
+        let policies = || catalog.databases.iter().flat_map(|database| &database.policies);
+        let readers = stores.values().map(|store| store.reader());
+        let shards = readers.map(|reader| policies().map(|p| reader.slices(p.id).len()).sum::<usize>());
+        (stores.len(), shards.sum())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::condition::{RowExpr, SeriesFilter};
 use crate::error::QueryError;
 use crate::window::Window;
 use model::TimeRange;
-use model::scan::{Bounds, ChunkStats, Order, PolicyReader};
+use model::scan::{Bounds, ChunkStats, EvenWindows, Order, PolicyReader};
 use model::value::Values;
 
 /// Which points of a series can matter.
@@ -65,6 +65,11 @@ impl<'a> FieldFold<'a> {
             kept: (Vec::new(), Values::new(input.wanted)),
             chunks: 0,
         }
+    }
+
+    /// Tells that summaries of chunks in one of these windows will do.
+    pub(crate) fn expect_windows(&mut self, windows: EvenWindows) {
+        self.lead.expect_windows(windows);
     }
 
     /// Folds a series into all the states that want it. Windows are charged as they are made.

@@ -7,7 +7,7 @@ use super::columns::{Input, cell, converted};
 use crate::condition::RowExpr;
 use crate::error::QueryError;
 use crate::result::Cell;
-use model::scan::{Bounds, ChunkStats, ColumnBatch, ColumnReader, Order, PolicyReader};
+use model::scan::{Bounds, ChunkStats, ColumnBatch, ColumnReader, EvenWindows, Order, PolicyReader};
 use model::value::Values;
 use model::{SeriesId, TimeRange};
 use std::ops::Range;
@@ -48,6 +48,11 @@ impl<'a> Stream<'a> {
 
     pub(crate) fn order(&self) -> Order {
         self.order
+    }
+
+    /// As [`ColumnReader::expect_windows`].
+    pub(crate) fn expect_windows(&mut self, windows: EvenWindows) {
+        self.reader.expect_windows(windows);
     }
 
     /// Starts with another series.

@@ -10,7 +10,8 @@ use crate::fold::rows::RowReader;
 use crate::fold::series::{FieldFold, Reach, Windows};
 use crate::fold::{Closing, FoldKind, FoldState, fold_state};
 use crate::window::Window;
-use model::scan::{PolicyReader, SeriesRef};
+use model::FieldType;
+use model::scan::{EvenWindows, PolicyReader, SeriesRef};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,7 +85,7 @@ struct SharedFold<'a> {
     op: &'a FragmentOp,
     /// Place and kind of each.
     members: Vec<(usize, FoldKind)>,
-    wanted: model::FieldType,
+    wanted: FieldType,
     reach: Reach,
     field: FieldFold<'a>,
     /// One state a member.
@@ -119,6 +120,9 @@ fn open_folds<'a>(work: &'a ReadWork, policy: &'a dyn PolicyReader) -> Vec<Share
     }
     for fold in &mut folds {
         fold.reach = reach(&fold.members, &fold.op.window);
+        if let Some(windows) = summarised(work, fold) {
+            fold.field.expect_windows(windows);
+        }
     }
     folds
 }
@@ -205,6 +209,19 @@ impl CarriedRows<'_> {
         }
         Ok(Some(key))
     }
+}
+
+/// The windows of a fold for which summaries of chunks will do.
+fn summarised(work: &ReadWork, fold: &SharedFold<'_>) -> Option<EvenWindows> {
+    let FragmentOpKind::Fold(_, input) = fold.op.kind else { return None };
+    let is_number = matches!(fold.wanted, FieldType::Float | FieldType::Integer | FieldType::Unsigned);
+    let takes = |kind: FoldKind| is_number || kind == FoldKind::Count;
+    let window = &fold.op.window;
+    let will_do = work.condition_inputs.is_empty()
+        && input.stored == input.wanted
+        && window.zone.is_none()
+        && fold.members.iter().all(|(_, kind)| takes(*kind));
+    will_do.then_some(EvenWindows { length: window.interval.unsigned_abs(), offset: window.offset })
 }
 
 /// `last()` over years of points needs one of them.

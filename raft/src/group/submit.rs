@@ -257,7 +257,7 @@ impl Group {
         sleep(SUCCESSOR_GRACE).await;
     }
 
-    pub(super) fn peer<'a>(&'a self, node: NodeId, address: &'a str) -> Peer<'a> {
+    pub(crate) fn peer<'a>(&'a self, node: NodeId, address: &'a str) -> Peer<'a> {
         Peer { pool: &self.pool, group: self.id, node, address }
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Lane {
     Propose,
     /// Snapshots: large and not urgent.
     Snapshot,
+    /// Replicas read for statements on other nodes.
+    Read,
 }
 
 /// The channels of a node to its peers, and what it writes on every request.
@@ -63,6 +65,11 @@ impl Pool {
     /// What is written on every request to `to` about `group`.
     pub(crate) fn header(&self, group: GroupId, to: NodeId) -> Header {
         Header { cluster: self.cluster.clone(), group: group.0, from: self.node.0, to: to.0 }
+    }
+
+    /// What drives the connections.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// A client of the peer's service.

@@ -136,6 +136,7 @@ impl peer_server::Peer for PeerServer {
     type AppendStreamStream = BoxStream<'static, Result<wire::AppendReply, Status>>;
     type SnapshotStream = ReceiverStream<Result<wire::SnapshotReply, Status>>;
     type FetchSnapshotStream = ReceiverStream<Result<wire::SnapshotPart, Status>>;
+    type ReadStream = BoxStream<'static, Result<wire::ReadPart, Status>>;
 
     async fn identity(
         &self,
@@ -331,6 +332,23 @@ impl peer_server::Peer for PeerServer {
         });
         let groups = join_all(standings).await.into_iter().flatten().collect();
         Ok(Response::new(wire::StandReply { groups }))
+    }
+
+    async fn freshen(
+        &self,
+        request: Request<wire::FreshenRequest>,
+    ) -> Result<Response<wire::FreshenReply>, Status> {
+        let request = request.into_inner();
+        let host = self.host(request.header.as_ref())?;
+        Ok(Response::new(wire::FreshenReply { groups: host.freshen_for(&request).await }))
+    }
+
+    async fn read(&self, request: Request<wire::ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+        let request = request.into_inner();
+        let host = self.host(request.header.as_ref())?;
+        let group = self.group(request.header.as_ref())?;
+        let parts = crate::remote::serve::read(&host, group, request).await?;
+        Ok(Response::new(stream::iter(parts.into_iter().map(Ok)).boxed()))
     }
 
     async fn checksum(

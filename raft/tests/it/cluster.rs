@@ -24,10 +24,10 @@ pub(crate) const DATA: GroupId = GroupId(1);
 /// The uuid of the test cluster.
 pub(crate) const CLUSTER: &str = "7c1d0f3e-cluster";
 
-const DATABASE: DatabaseId = DatabaseId(1);
-const POLICY: RetentionPolicyId = RetentionPolicyId(1);
-const FIELD: FieldId = FieldId(0);
-const HOUR_NS: i64 = 3_600_000_000_000;
+pub(crate) const DATABASE: DatabaseId = DatabaseId(1);
+pub(crate) const POLICY: RetentionPolicyId = RetentionPolicyId(1);
+pub(crate) const FIELD: FieldId = FieldId(0);
+pub(crate) const HOUR_NS: i64 = 3_600_000_000_000;
 
 /// Short times, so that a test takes seconds; nothing happens by itself.
 pub(crate) fn tuning() -> Tuning {

@@ -8,5 +8,6 @@ mod failover;
 mod groups;
 mod placement;
 mod rebuild;
+mod remote;
 mod snapshots;
 mod strangers;
