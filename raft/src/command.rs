@@ -12,6 +12,8 @@
 //! A batch is encoded by the node that takes the write and decoded by whoever applies it. In between, its checksum says
 //! that it is what some node encoded, without a look at each row.
 
+pub(crate) mod known;
+
 use crate::type_config::Reply;
 use bytes::{BufMut, Bytes, BytesMut};
 use model::batch::{BatchError, BatchReader, BatchWriter};

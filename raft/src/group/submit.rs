@@ -177,6 +177,7 @@ impl Group {
         {
             return Attempt::Refused(reason.clone());
         }
+        let command = self.with_ids(command).await;
         let written = tokio::select! {
             written = raft.client_write(Command(command)) => written,
             () = lost_leadership(&raft) => return Attempt::Undecided,
@@ -194,6 +195,16 @@ impl Group {
                 Attempt::Undecided
             }
         }
+    }
+
+    /// The command with the ids of series that are known here in place of their keys.
+    async fn with_ids(&self, command: Bytes) -> Bytes {
+        let Some(store) = self.data_store().filter(|_| command::known::brings_keys(&command)) else {
+            return command;
+        };
+        let keys = command.clone();
+        let naming = tokio::task::spawn_blocking(move || command::known::with_ids(&keys, &store));
+        naming.await.ok().flatten().unwrap_or(command)
     }
 
     /// Hands a command to another node. A leader that is slow (its disk, or a queue before it) is waited for as long as it
