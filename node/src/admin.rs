@@ -173,7 +173,14 @@ impl NodeCoordinator {
         gauge("steadfast_group_log_bytes", "Bytes of entries in the log.", &|s| Some(s.log_bytes));
         gauge("steadfast_group_snapshot_index", "Last entry in the snapshot.", &|s| s.snapshot);
         gauge("steadfast_group_purged_index", "Last entry gone from the log.", &|s| s.purged);
-        let kinds: [Kind<raft::GroupCounters>; 12] = [
+        let name = "steadfast_group_proof_age_seconds";
+        page.head(name, "gauge", "Since all replicas were seen to be equal, as far as this node led.");
+        for group in &groups {
+            if let Some(age) = group.proof_age() {
+                page.sample(name, &[("group", &group.id())], age.as_secs());
+            }
+        }
+        let kinds: [Kind<raft::GroupCounters>; 13] = [
             ("steadfast_group_submitted_total", "Commands submitted here.", |c| c.submitted),
             ("steadfast_group_forwarded_total", "Attempts sent to another node.", |c| c.forwarded),
             ("steadfast_group_retried_total", "Attempts after the first.", |c| c.retried),
@@ -183,6 +190,7 @@ impl NodeCoordinator {
             ("steadfast_group_reopened_total", "Times the replica was opened again.", |c| c.reopened),
             ("steadfast_group_damaged_total", "Times the replica was found damaged.", |c| c.damaged),
             ("steadfast_group_rebuilt_total", "Times it was rebuilt from another node.", |c| c.rebuilt),
+            ("steadfast_group_mismatched_total", "Times replicas differed.", |c| c.mismatched),
             ("steadfast_group_snapshots_sent_total", "Snapshots sent.", |c| c.snapshots_sent),
             ("steadfast_group_snapshots_received_total", "Snapshots received.", |c| c.snapshots_received),
             ("steadfast_group_snapshot_sent_bytes_total", "Bytes of those sent.", |c| c.snapshot_bytes_sent),

@@ -290,6 +290,7 @@ fn tuning(config: &Config) -> Tuning {
         replace_after: config.cluster.replace_after,
         moves_at_once: config.cluster.moves_at_once,
         auto_join: config.cluster.auto_join,
+        proof_interval: raft.proof_interval,
         ..Tuning::default()
     }
 }

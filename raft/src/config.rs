@@ -43,6 +43,8 @@ pub struct Tuning {
     pub balance_interval: Duration,
     /// How long a preferred node must have been fit to lead before it is given leadership. Default 10 s.
     pub balance_hold: Duration,
+    /// How often the replicas of a group are compared; 0 is never. Default 10 min.
+    pub proof_interval: Duration,
     /// How long a shutdown tries to give leadership away. Default 3 s.
     pub transfer_timeout: Duration,
     /// How long a node may be gone before others take its replicas; zero: they never do. Default 30 min.
@@ -72,6 +74,7 @@ impl Default for Tuning {
             snapshot_timeout: Duration::from_secs(600),
             balance_interval: Duration::from_secs(5),
             balance_hold: Duration::from_secs(10),
+            proof_interval: Duration::from_secs(600),
             transfer_timeout: Duration::from_secs(3),
             replace_after: Duration::from_secs(1_800),
             moves_at_once: 2,

@@ -83,6 +83,8 @@ pub struct Group {
     born: Instant,
     /// When the first of the latest read index rounds began, if they failed.
     unconfirmed: Mutex<Option<Instant>>,
+    /// When all replicas were last seen to be equal, by this node as the leader.
+    proven: Mutex<Option<Instant>>,
     counters: Counters,
 }
 
@@ -110,6 +112,7 @@ impl Group {
             current: Mutex::default(),
             born: Instant::now(),
             unconfirmed: Mutex::new(None),
+            proven: Mutex::new(None),
             counters: Counters::default(),
         });
         tokio::spawn(barrier::serve(Arc::downgrade(&group), waiting));
@@ -193,6 +196,16 @@ impl Group {
     /// What its replica here has applied.
     pub(crate) fn applied(&self) -> Option<u64> {
         *self.core()?.replica.applied.borrow()
+    }
+
+    /// Notes that all replicas are equal.
+    pub(crate) fn proven(&self) {
+        *self.proven.lock() = Some(Instant::now());
+    }
+
+    /// How long ago this node, as the leader, last saw that all replicas are equal; `None` if it never did.
+    pub fn proof_age(&self) -> Option<Duration> {
+        self.proven.lock().map(|at| at.elapsed())
     }
 
     /// Its id.

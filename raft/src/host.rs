@@ -6,6 +6,7 @@ mod moves;
 mod open;
 mod placement;
 mod plan;
+mod proof;
 mod rebuild;
 mod supervise;
 
@@ -110,6 +111,7 @@ impl RaftHost {
         let raft_config = Arc::new(config.tuning.openraft(&config.cluster)?);
         let HostConfig { node, cluster, dir, founding, tuning, connect } = config;
         let (interval, hold) = (tuning.balance_interval, tuning.balance_hold);
+        let proof_interval = tuning.proof_interval;
         let pool = Arc::new(Pool::new(cluster, node, tuning, Handle::current(), connect));
         let catalog = Arc::new(CatalogCell::new(Catalog::default()));
         let places = Arc::new(Places { node, catalog: Arc::clone(&catalog), founding });
@@ -159,6 +161,7 @@ impl RaftHost {
             tokio::spawn(barriers::serve(Arc::downgrade(&host), waiting)),
             tokio::spawn(compaction::run(Arc::downgrade(&host))),
             tokio::spawn(supervise::run(Arc::downgrade(&host))),
+            tokio::spawn(proof::run(Arc::downgrade(&host), proof_interval)),
             tokio::spawn(members::run(Arc::downgrade(&host))),
             tokio::spawn(moves::run(Arc::downgrade(&host))),
         ];

@@ -29,6 +29,8 @@ pub struct GroupCounters {
     pub damaged: u64,
     /// How often it was rebuilt from another node's.
     pub rebuilt: u64,
+    /// How often this node, as the leader, found replicas that differ.
+    pub mismatched: u64,
     /// Snapshots sent to the end.
     pub snapshots_sent: u64,
     /// Snapshots received to the end.
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
     reopened: AtomicU64,
     damaged: AtomicU64,
     rebuilt: AtomicU64,
+    mismatched: AtomicU64,
     snapshots_sent: AtomicU64,
     snapshots_received: AtomicU64,
     snapshot_bytes_sent: AtomicU64,
@@ -66,7 +69,7 @@ macro_rules! count {
 count! {
     submitted => submitted, forwarded => forwarded, retried => retried, timed_out => timed_out,
     barrier => barriers, barrier_round => barrier_rounds, reopened => reopened, damaged => damaged,
-    rebuilt => rebuilt, snapshot_sent => snapshots_sent, snapshot_received => snapshots_received
+    rebuilt => rebuilt, mismatched => mismatched, snapshot_sent => snapshots_sent, snapshot_received => snapshots_received
 }
 
 impl Counters {
@@ -89,6 +92,7 @@ impl Counters {
             reopened: get(&self.reopened),
             damaged: get(&self.damaged),
             rebuilt: get(&self.rebuilt),
+            mismatched: get(&self.mismatched),
             snapshots_sent: get(&self.snapshots_sent),
             snapshots_received: get(&self.snapshots_received),
             snapshot_bytes_sent: get(&self.snapshot_bytes_sent),

@@ -188,6 +188,9 @@ options! {
         snapshot_rate: ByteSize = "64MiB" in "0B" ..= "100GiB";
         /// Snapshots a node sends at once, and as many that it receives.
         snapshots_at_once: usize = "2" in "1" ..= "64";
+        /// How often the replicas of each data group are compared, by a checksum at one entry of the log. One that differs from
+        /// the majority is rebuilt. Each time, every replica is read once. 0s: never.
+        proof_interval: Duration = "10m" in "0s" ..= "24h";
     }
 
     /// What `/write` may cost.

@@ -29,6 +29,14 @@ pub struct ReplicaChecksum {
     pub checksum: Result<ChecksumAt, PeerError>,
 }
 
+/// What the replicas have at the index of one checksum command.
+#[derive(Debug)]
+pub(crate) struct ChecksumsAt {
+    /// The command's token.
+    pub(crate) token: u64,
+    pub(crate) replicas: Vec<ReplicaChecksum>,
+}
+
 impl Group {
     /// Gives the group its first members. To be called with the same members wherever it is called.
     ///
@@ -131,7 +139,7 @@ impl Group {
         let mut patience = CHECKSUM_PATIENCE;
         loop {
             let until = deadline.min(Instant::now() + patience);
-            let collected = self.checksums_at_one_index(deadline, until).await?;
+            let collected = self.checksums_at_one_index(deadline, until).await?.replicas;
             if until == deadline || collected.iter().all(|replica| replica.checksum.is_ok()) {
                 return Ok(collected);
             }
@@ -139,18 +147,27 @@ impl Group {
         }
     }
 
+    /// As [`Self::checksums`], with one command, whether or not all replicas come to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::checksums`].
+    pub(crate) async fn checksums_once(&self, deadline: Instant) -> Result<ChecksumsAt, SubmitError> {
+        self.checksums_at_one_index(deadline, deadline).await
+    }
+
     async fn checksums_at_one_index(
         &self,
         deadline: Instant,
         until: Instant,
-    ) -> Result<Vec<ReplicaChecksum>, SubmitError> {
+    ) -> Result<ChecksumsAt, SubmitError> {
         let token = rand::random();
         self.submit(command::checksum(token), deadline).await?;
         let members = self.members();
-        Ok(join_all(members.into_iter().map(|(node, address)| async move {
+        let replicas = join_all(members.into_iter().map(|(node, address)| async move {
             ReplicaChecksum { node, checksum: self.checksum_of(node, &address, token, until).await }
-        }))
-        .await)
+        }));
+        Ok(ChecksumsAt { token, replicas: replicas.await })
     }
 
     async fn checksum_of(

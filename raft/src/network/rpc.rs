@@ -88,6 +88,12 @@ impl Peer<'_> {
         within(self.node, timeout, self.client(Lane::Heartbeat)?.checksum(request)).await
     }
 
+    /// Tells the peer that most replicas have another checksum than its own.
+    pub(crate) async fn tell_odd(&self, token: u64, right: u64, timeout: Duration) -> Result<(), PeerError> {
+        let request = wire::TellOddRequest { header: Some(self.header()), token, right };
+        within(self.node, timeout, self.client(Lane::Heartbeat)?.tell_odd(request)).await.map(drop)
+    }
+
     /// Asks for a snapshot of the peer's replica that reaches at least to `min_index`, less what is here already.
     pub(crate) async fn fetch_snapshot(
         &self,

@@ -362,6 +362,15 @@ impl peer_server::Peer for PeerServer {
         Ok(Response::new(wire::ChecksumReply { checksum }))
     }
 
+    async fn tell_odd(
+        &self,
+        request: Request<wire::TellOddRequest>,
+    ) -> Result<Response<wire::TellOddReply>, Status> {
+        let request = request.into_inner();
+        self.group(request.header.as_ref())?.differs(request.token, request.right);
+        Ok(Response::new(wire::TellOddReply {}))
+    }
+
     async fn status(
         &self,
         request: Request<wire::StatusRequest>,

@@ -7,6 +7,7 @@ mod cluster;
 mod failover;
 mod groups;
 mod placement;
+mod proof;
 mod rebuild;
 mod remote;
 mod snapshots;
