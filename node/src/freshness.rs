@@ -1,7 +1,7 @@
 //! How fresh is what a statement reads: read barriers before it, and what becomes of groups that give none.
 
 use crate::coordinator::NodeCoordinator;
-use crate::replicas::is_here;
+use crate::replicas::is_read_here;
 use api::coordinator::{Consistency, ExecuteError, Reading, StaleCause, Staleness};
 use raft::{BarrierError, Group};
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ impl NodeCoordinator {
         reading: Reading,
         deadline: Instant,
     ) -> Result<Option<Staleness>, ExecuteError> {
-        let here = || self.host.groups().into_iter().filter(|group| is_here(group));
+        let here = || self.host.groups().into_iter().filter(|group| is_read_here(group));
         let ages = || here().map(|group| age(&group, StaleCause::AskedFor));
         if reading.consistency == Some(Consistency::Stale) && ages().all(|stale| is_welcome(stale, reading)) {
             return Ok(ages().reduce(Staleness::or));

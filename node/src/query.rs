@@ -2,7 +2,7 @@
 //! node failed while it was read, the statement begins again with other replicas.
 
 use crate::coordinator::NodeCoordinator;
-use crate::replicas::{Lost, Replica, Replicas, Spoiled, is_here, unfit};
+use crate::replicas::{Lost, Replica, Replicas, Spoiled};
 use crate::running::RunningStatement;
 use crate::scatter::LocalScatter;
 use api::coordinator::{ExecuteError, ExecuteRequest, Registration, Staleness, StatementResponse};
@@ -86,8 +86,7 @@ impl NodeCoordinator {
     ) -> Result<StatementResponse, ExecuteError> {
         let deadline = work.deadline;
         let turn = Arc::new(self.turns.take(deadline).await?);
-        self.refuse_unfit()?;
-        let mut spoiled = Spoiled::new();
+        let (mut spoiled, mut damaged) = (Spoiled::new(), 0);
         loop {
             let (stale, elsewhere) = tokio::try_join!(
                 self.freshen(request.reading, deadline),
@@ -99,6 +98,15 @@ impl NodeCoordinator {
             let result = match self.run_blocking(request, replicas, &work, Arc::clone(&turn)).await? {
                 Ok(result) => result,
                 Err(Lost::Statement(error)) => return Err(execute_error(error)),
+                Err(Lost::Here(error)) if damaged == DAMAGED_MAX || Instant::now() >= deadline => {
+                    return Err(execute_error(error));
+                }
+                Err(Lost::Here(error)) => {
+                    damaged += 1;
+                    tracing::warn!(%error, "statement begins again with another node's replica");
+                    work.budget.begin_again();
+                    continue;
+                }
                 Err(Lost::Replicas(more, reasons)) => {
                     let known = spoiled.len();
                     spoiled.extend(more);
@@ -162,19 +170,9 @@ impl NodeCoordinator {
             match replicas.lost() {
                 // Whatever came out, it was made of less than there is.
                 Some(lost) => Err(lost),
-                None => result.map_err(Lost::Statement),
+                None => result.map_err(|error| replicas.lost_by(error)),
             }
         }
-    }
-
-    /// A replica that is damaged or closed must not be read, nor left out: another node has the answer.
-    fn refuse_unfit(&self) -> Result<(), ExecuteError> {
-        for group in self.host.groups().into_iter().filter(|group| is_here(group)) {
-            if let Some(reason) = group.unfit() {
-                return Err(unfit(&group, &reason));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -193,6 +191,8 @@ impl Work {
     }
 }
 
+/// How many replicas of this node may turn out to be damaged while one statement reads them.
+const DAMAGED_MAX: usize = 3;
 /// How long the threads of a statement that timed out have to notice it: then its client is answered all the same.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 

@@ -67,6 +67,8 @@ pub(crate) enum Lost {
     Statement(QueryError),
     /// Replicas that others may stand in for, and what they said.
     Replicas(Spoiled, String),
+    /// A replica of this node turned out to be damaged; another node's may stand in for it.
+    Here(QueryError),
 }
 
 impl Replicas {
@@ -87,6 +89,17 @@ impl Replicas {
         }
         (!spoiled.is_empty()).then(|| Lost::Replicas(spoiled, reasons.join("; ")))
     }
+
+    /// What is lost by an error of the statement, when all that was read on other nodes is right.
+    pub(crate) fn lost_by(&self, error: QueryError) -> Lost {
+        let is_remote = |group: &Group| self.remote.iter().any(|(id, _)| *id == group.id());
+        let here = self.all.iter().map(|(group, _)| group).filter(|group| !is_remote(group));
+        let is_unfit = here.into_iter().any(|group| !is_read_here(group));
+        match error {
+            QueryError::Scan(_) if is_unfit => Lost::Here(error),
+            error => Lost::Statement(error),
+        }
+    }
 }
 
 impl NodeCoordinator {
@@ -102,7 +115,7 @@ impl NodeCoordinator {
         deadline: Instant,
     ) -> Result<Elsewhere, ExecuteError> {
         let groups = self.host.groups().into_iter().filter(|group| !group.id().is_meta());
-        let groups: Vec<Arc<Group>> = groups.filter(|group| !is_here(group)).collect();
+        let groups: Vec<Arc<Group>> = groups.filter(|group| !is_read_here(group)).collect();
         if groups.is_empty() {
             return Ok(Elsewhere::default());
         }
@@ -112,7 +125,9 @@ impl NodeCoordinator {
             let id = group.id();
             let nodes = catalog.replicas(id).into_iter();
             let nodes = nodes.filter(|node| *node != me && !spoiled.contains(&(id, *node))).collect();
-            (id, Open { group, nodes, oldest: None, reasons: BTreeMap::new() })
+            let own = group.is_here().then(|| group.unfit()).flatten();
+            let reasons = own.map(|reason| (me, reason)).into_iter().collect();
+            (id, Open { group, nodes, oldest: None, reasons })
         });
         let mut search = Search { reading, open: open.collect(), found: Elsewhere::default() };
         let nodes: BTreeMap<GroupId, BTreeSet<NodeId>> =
@@ -183,9 +198,12 @@ impl NodeCoordinator {
             if placed(id) || elsewhere.missing.contains(&id) {
                 continue;
             }
+            if let Some(reason) = group.unfit() {
+                return Err(unfit(&group, &reason));
+            }
             match group.data_store() {
                 Some(store) => drop(all.insert(id, (group, store.reader_until(Arc::clone(&stop))))),
-                None => return Err(unfit(&group, &group.unfit().unwrap_or_default())),
+                None => return Err(unfit(&group, "it is closed")),
             }
         }
         for Placed { group, node, applied } in &elsewhere.placed {
@@ -201,11 +219,11 @@ impl NodeCoordinator {
     }
 }
 
-/// Whether a group has a replica on this node that takes part. One that is being filled knows less than it will.
-pub(crate) fn is_here(group: &Group) -> bool {
+/// Whether a group is read from this node's replica: it has one that takes part, and nothing is wrong with it.
+pub(crate) fn is_read_here(group: &Group) -> bool {
     static NOTHING_HERE: OnceLock<bool> = OnceLock::new();
     let nothing = *NOTHING_HERE.get_or_init(|| std::env::var_os(READ_ELSEWHERE_VARIABLE).is_some());
-    group.is_here() && (group.id().is_meta() || !nothing)
+    group.id().is_meta() || (!nothing && group.is_here() && group.unfit().is_none())
 }
 
 /// What a client is told of a group that cannot be read.

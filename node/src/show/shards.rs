@@ -5,7 +5,7 @@
 //! again after it was dropped has its id again.
 
 use crate::coordinator::NodeCoordinator;
-use crate::replicas::{Replica, Spoiled, is_here};
+use crate::replicas::{Replica, Spoiled, is_read_here};
 use api::coordinator::{Consistency, ExecuteError, Reading};
 use model::catalog::{Catalog, Database, RetentionPolicy};
 use model::delete::Measurements;
@@ -63,7 +63,7 @@ impl NodeCoordinator {
     async fn slices(&self, catalog: &Arc<Catalog>, deadline: Instant) -> Result<Slices, ExecuteError> {
         let reading = Reading { consistency: Some(Consistency::Stale), max_staleness: None };
         let mut elsewhere = self.find_elsewhere(reading, &Spoiled::new(), deadline).await?;
-        let closed = self.host.groups().into_iter().filter(|g| is_here(g) && g.data_store().is_none());
+        let closed = self.host.groups().into_iter().filter(|g| is_read_here(g) && g.data_store().is_none());
         elsewhere.missing.extend(closed.map(|group| group.id()));
         let budget = Arc::new(Budget::new(&self.limits.query, deadline.into_std()));
         let replicas = self.open_replicas(&elsewhere, &budget, deadline)?;
