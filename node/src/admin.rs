@@ -88,6 +88,7 @@ impl NodeCoordinator {
                     "free_bytes": state.disk_free,
                     "total_bytes": state.disk_total,
                     "refuses_writes": state.refusal,
+                    "slow": state.disk_is_slow,
                 })
             });
             nodes.push(json!({

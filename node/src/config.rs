@@ -8,7 +8,8 @@
 //!   contains `advertise_peer`, never empty after the check, in the order of the file);
 //! - [`LogConfig`]: `format`, `level`;
 //! - [`RaftConfig`]: `groups`, `heartbeat`, `election_min`, `election_max`, `snapshot_log_bytes`, `snapshot_interval`,
-//!   `log_budget`, `log_kept`, `snapshot_rate`, `snapshots_at_once`, `proof_interval`;
+//!   `log_budget`, `log_kept`, `snapshot_rate`, `snapshots_at_once`, `proof_interval`,
+//!   `slow_disk`;
 //! - [`WriteConfig`]: `timeout`, `inflight_bytes`, `body_bytes`, `inflated_bytes`;
 //! - [`QueryConfig`]: `timeout`, `memory_per_query`, `memory_total`, `max_concurrent`, `max_queued`, `max_buckets`, `max_series`,
 //!   `stale_reads`;

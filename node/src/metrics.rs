@@ -214,6 +214,11 @@ impl NodeCoordinator {
             ("steadfast_disk_free_bytes", "Free on the file system of the data directory.", state.disk_free),
             ("steadfast_disk_total_bytes", "Its size.", state.disk_total),
             ("steadfast_disk_level", "0 ample, 1 low, 2 saving space, 3 full.", level),
+            (
+                "steadfast_disk_slow",
+                "1 while fsyncs take so long that this node leads nothing.",
+                u64::from(state.disk_is_slow),
+            ),
             ("steadfast_writes_refused", "1 while writes are refused for lack of space.", refusing),
             ("steadfast_raft_log_live_bytes", "Entries of the Raft log that are not purged.", log.live_bytes),
             ("steadfast_raft_log_wal_bytes", "Write-ahead files of the Raft log.", log.wal_bytes),

@@ -136,7 +136,7 @@ pub(crate) async fn watch(node: Arc<NodeCoordinator>, data: PathBuf, thresholds:
             disk_total: disk.total,
             disk_level: level.name().to_owned(),
             refusal: own.clone(),
-            clock_ns: None,
+            ..NodeState::default()
         });
         let others = full_nodes(&host).await;
         let refusing = own.clone().or_else(|| too_many_full(others.full, others.all));

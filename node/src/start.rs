@@ -291,6 +291,7 @@ fn tuning(config: &Config) -> Tuning {
         moves_at_once: config.cluster.moves_at_once,
         auto_join: config.cluster.auto_join,
         proof_interval: raft.proof_interval,
+        slow_disk: raft.slow_disk,
         ..Tuning::default()
     }
 }

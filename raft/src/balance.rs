@@ -1,12 +1,17 @@
 //! Spreads leadership: each group has a preferred leader among its voters, and is handed to it when it is fit.
 //!
-//! Only leaders act, each for the groups it leads. A node that comes and goes is left alone for longer each time.
+//! Only leaders act, each for the groups it leads. A node that comes and goes is left alone for longer each time, and one
+//! whose disk is slow neither keeps leadership nor gets it, as long as there is another that is fit.
+
+mod disk_pace;
 
 use crate::group::{Group, GroupStatus};
 use crate::host::RaftHost;
+use disk_pace::DiskPace;
 use hashbrown::HashMap;
 use model::catalog::Duty;
 use model::{GroupId, NodeId};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -21,10 +26,14 @@ const STABLE: Duration = Duration::from_secs(60);
 const HOLD_MAX: Duration = Duration::from_secs(300);
 /// How long a handover may take.
 const HANDOVER: Duration = Duration::from_secs(3);
+/// How long another node may take to tell whether its disk is slow.
+const ASK_MAX: Duration = Duration::from_secs(1);
 
-/// Hands over at most one group per interval, as long as the host lives.
-pub(crate) async fn run(host: Weak<RaftHost>, interval: Duration, hold: Duration) {
+/// Hands over at most one group per interval, as long as the host lives; all of them while the disk is slow: when its
+/// fsyncs take `slow_disk` or longer.
+pub(crate) async fn run(host: Weak<RaftHost>, (interval, hold): (Duration, Duration), slow_disk: Duration) {
     let mut balancer = Balancer::new(hold);
+    let mut pace = DiskPace::new(slow_disk);
     loop {
         sleep(interval).await;
         let Some(host) = host.upgrade() else { return };
@@ -32,6 +41,12 @@ pub(crate) async fn run(host: Weak<RaftHost>, interval: Duration, hold: Duration
             return;
         }
         let groups = host.groups();
+        let was_slow = host.disk_is_slow.load(Ordering::Relaxed);
+        let is_slow = host.log_stats().map_or(was_slow, |stats| pace.look(stats, Instant::now()));
+        host.disk_is_slow.store(is_slow, Ordering::Relaxed);
+        if is_slow != was_slow {
+            tracing::warn!(is_slow, "the disk of the raft log changed its pace");
+        }
         let catalog = host.catalog();
         let able = |mut status: GroupStatus| {
             status.voters.retain(|id| catalog.duty(*id) == Duty::Full);
@@ -39,8 +54,16 @@ pub(crate) async fn run(host: Weak<RaftHost>, interval: Duration, hold: Duration
         };
         let led = groups.iter().filter(|group| group.is_leader());
         let led: Vec<GroupStatus> = led.map(|group| able(group.status())).collect();
+        if is_slow {
+            give_all_away(&host, &groups, &led).await;
+            continue;
+        }
         let Some((id, to)) = balancer.choose(host.node(), &led, Instant::now()) else { continue };
         let Some(group) = groups.iter().find(|group| group.id() == id) else { continue };
+        if is_slow_at(&host, to).await {
+            balancer.unfit(id, to);
+            continue;
+        }
         hand_over(group, to).await;
         balancer.given(id, to, Instant::now());
     }
@@ -51,6 +74,37 @@ async fn hand_over(group: &Arc<Group>, to: NodeId) {
         Ok(()) => tracing::info!(group = %group.id(), %to, "leadership handed to the preferred node"),
         Err(error) => tracing::info!(group = %group.id(), %to, %error, "leadership not handed over"),
     }
+}
+
+/// Hands each group to the first voter that is fit and has no slow disk itself; those that have none stay.
+async fn give_all_away(host: &Arc<RaftHost>, groups: &[Arc<Group>], led: &[GroupStatus]) {
+    let mut slow: HashMap<NodeId, bool> = HashMap::new();
+    for status in led {
+        let Some(group) = groups.iter().find(|group| group.id() == status.group) else { continue };
+        for to in successors(host.node(), status) {
+            let is_slow = match slow.get(&to) {
+                Some(known) => *known,
+                None => *slow.entry(to).or_insert(is_slow_at(host, to).await),
+            };
+            if !is_slow {
+                hand_over(group, to).await;
+                break;
+            }
+        }
+    }
+}
+
+/// Who may lead a group in place of `me`, the preferred one first; then from the next id on, so that what one node gives
+/// away is spread.
+fn successors(me: NodeId, status: &GroupStatus) -> Vec<NodeId> {
+    let from = status.group.0 as usize % status.voters.len().max(1);
+    let in_turn = status.voters[from..].iter().chain(&status.voters[..from]);
+    in_turn.copied().filter(|id| *id != me && is_fit(status, *id)).collect()
+}
+
+/// Whether a node says that its disk is slow, or says nothing.
+async fn is_slow_at(host: &RaftHost, node: NodeId) -> bool {
+    host.peer_node_state(node, ASK_MAX).await.map_or(true, |state| state.disk_is_slow)
 }
 
 /// The voter that should lead a group.
@@ -104,6 +158,11 @@ impl Balancer {
             self.holds.remove(&to);
         }
         self.fit_since.insert((group, to), now);
+    }
+
+    /// A preferred node turned out to be unfit; it has to be fit for as long again.
+    fn unfit(&mut self, group: GroupId, node: NodeId) {
+        self.fit_since.remove(&(group, node));
     }
 
     fn given(&mut self, group: GroupId, to: NodeId, now: Instant) {
@@ -198,6 +257,26 @@ mod tests {
         assert_eq!(balancer.choose(ME, &fit(), given + HOLD), None);
         assert_eq!(balancer.choose(ME, &fit(), given + 2 * HOLD), None);
         assert!(balancer.choose(ME, &fit(), given + 3 * HOLD).is_some());
+    }
+
+    #[test]
+    fn who_gives_away_knows_who_comes_next() {
+        let peer = |node: u64, lag: u64| PeerStatus {
+            node: NodeId(node),
+            lag: Some(lag),
+            since_ack: Some(Duration::ZERO),
+        };
+        let group = |group: u32, lags: [u64; 2]| GroupStatus {
+            group: GroupId(group),
+            voters: vec![NodeId(1), NodeId(2), NodeId(3)],
+            peers: vec![peer(2, lags[0]), peer(3, lags[1])],
+            ..GroupStatus::default()
+        };
+        assert_eq!(successors(ME, &group(1, [0, 0])), [NodeId(2), NodeId(3)]);
+        assert_eq!(successors(ME, &group(2, [0, 0])), [NodeId(3), NodeId(2)]);
+        assert_eq!(successors(ME, &group(3, [0, 0])), [NodeId(2), NodeId(3)]);
+        assert_eq!(successors(ME, &group(1, [1_000, 0])), [NodeId(3)]);
+        assert_eq!(successors(ME, &GroupStatus::default()), []);
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct Tuning {
     pub balance_interval: Duration,
     /// How long a preferred node must have been fit to lead before it is given leadership. Default 10 s.
     pub balance_hold: Duration,
+    /// Fsyncs of the Raft log that take longer on average make a node give its leaderships away; zero: never. Default
+    /// 500 ms.
+    pub slow_disk: Duration,
     /// How often the replicas of a group are compared; 0 is never. Default 10 min.
     pub proof_interval: Duration,
     /// How long a shutdown tries to give leadership away. Default 3 s.
@@ -74,6 +77,7 @@ impl Default for Tuning {
             snapshot_timeout: Duration::from_secs(600),
             balance_interval: Duration::from_secs(5),
             balance_hold: Duration::from_secs(10),
+            slow_disk: Duration::from_millis(500),
             proof_interval: Duration::from_secs(600),
             transfer_timeout: Duration::from_secs(3),
             replace_after: Duration::from_secs(1_800),

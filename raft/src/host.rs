@@ -81,6 +81,8 @@ pub struct RaftHost {
     /// What is damaged in the log, since it could not be opened again.
     log_damage: watch::Sender<Option<LogError>>,
     state: ArcSwap<NodeState>,
+    /// Whether fsyncs of the log take too long for this node to lead.
+    pub(crate) disk_is_slow: AtomicBool,
     /// What the log took on disk when it was last looked.
     log_disk: Mutex<LogDisk>,
     /// What other nodes are told of the statements that run here.
@@ -111,7 +113,7 @@ impl RaftHost {
         let raft_config = Arc::new(config.tuning.openraft(&config.cluster)?);
         let HostConfig { node, cluster, dir, founding, tuning, connect } = config;
         let (interval, hold) = (tuning.balance_interval, tuning.balance_hold);
-        let proof_interval = tuning.proof_interval;
+        let (proof_interval, slow_disk) = (tuning.proof_interval, tuning.slow_disk);
         let pool = Arc::new(Pool::new(cluster, node, tuning, Handle::current(), connect));
         let catalog = Arc::new(CatalogCell::new(Catalog::default()));
         let places = Arc::new(Places { node, catalog: Arc::clone(&catalog), founding });
@@ -149,6 +151,7 @@ impl RaftHost {
             log_reopened: AtomicU64::new(0),
             log_damage: watch::Sender::new(None),
             state: ArcSwap::default(),
+            disk_is_slow: AtomicBool::new(false),
             log_disk: Mutex::new(LogDisk::default()),
             running_queries: OnceLock::new(),
             clock: OnceLock::new(),
@@ -157,7 +160,7 @@ impl RaftHost {
             tasks: Mutex::new(Vec::new()),
         });
         let mut tasks = vec![
-            tokio::spawn(balance::run(Arc::downgrade(&host), interval, hold)),
+            tokio::spawn(balance::run(Arc::downgrade(&host), (interval, hold), slow_disk)),
             tokio::spawn(barriers::serve(Arc::downgrade(&host), waiting)),
             tokio::spawn(compaction::run(Arc::downgrade(&host))),
             tokio::spawn(supervise::run(Arc::downgrade(&host))),
@@ -325,7 +328,8 @@ impl RaftHost {
     /// What other nodes are told of this one.
     pub fn node_state(&self) -> NodeState {
         let clock_ns = self.clock.get().map(|clock| clock.now_ns());
-        NodeState { clock_ns, ..NodeState::clone(&self.state.load()) }
+        let disk_is_slow = self.disk_is_slow.load(Ordering::Relaxed);
+        NodeState { clock_ns, disk_is_slow, ..NodeState::clone(&self.state.load()) }
     }
 
     /// From now on the others are told what time this clock shows. The first one given stays.

@@ -1,4 +1,5 @@
-//! What a node tells the others of itself, beside its groups: whether it has room for new data, and what time it is.
+//! What a node tells the others of itself, beside its groups: whether it has room for new data, how fast its disk is, and
+//! what time it is.
 
 use proto::peer as wire;
 
@@ -15,6 +16,8 @@ pub struct NodeState {
     pub refusal: Option<String>,
     /// Its wall clock when it told, ns since the epoch; `None` if it did not.
     pub clock_ns: Option<i64>,
+    /// Whether the disk of its Raft log is so slow that it should lead no group.
+    pub disk_is_slow: bool,
 }
 
 impl NodeState {
@@ -26,6 +29,7 @@ impl NodeState {
             disk_total: self.disk_total,
             disk_level: self.disk_level,
             clock_ns: self.clock_ns,
+            disk_is_slow: self.disk_is_slow,
         }
     }
 
@@ -36,6 +40,7 @@ impl NodeState {
             disk_level: reply.disk_level,
             refusal: Some(reply.refusal).filter(|reason| !reason.is_empty()),
             clock_ns: reply.clock_ns,
+            disk_is_slow: reply.disk_is_slow,
         }
     }
 }

@@ -68,6 +68,15 @@ impl Machines {
         fs::remove_file(self.of(node).join("hang")).unwrap();
     }
 
+    /// From now on each sync of a node's Raft log takes so much longer.
+    pub(crate) fn slow_down(&self, node: usize, by_ms: u64) {
+        self.say(node, "slow", &by_ms.to_string());
+    }
+
+    pub(crate) fn speed_up(&self, node: usize) {
+        fs::remove_file(self.of(node).join("slow")).unwrap();
+    }
+
     /// From now on syncs of a node's files fail whose paths contain `word`.
     pub(crate) fn fail(&self, node: usize, word: &str) {
         self.say(node, "fail", word);

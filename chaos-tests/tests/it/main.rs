@@ -78,6 +78,8 @@ mod shipped_dashboards;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod slow_disk;
+#[cfg(test)]
 mod snapshot_crash;
 #[cfg(test)]
 mod subscriptions;

@@ -191,6 +191,9 @@ options! {
         /// How often the replicas of each data group are compared, by a checksum at one entry of the log. One that differs from
         /// the majority is rebuilt. Each time, every replica is read once. 0s: never.
         proof_interval: Duration = "10m" in "0s" ..= "24h";
+        /// A node whose fsyncs of the Raft log take longer than this on average, or one of which does not return, leads no group
+        /// as long as there is another node that can. 0s: never.
+        slow_disk: Duration = "500ms" in "0s" ..= "1m";
     }
 
     /// What `/write` may cost.

@@ -79,7 +79,7 @@ fn mistakes_are_refused_with_what_would_be_accepted() {
     check_refused(
         "[raft]\ngruops = 3\n",
         expect![
-            "FILE: there is no option raft.gruops; [raft] accepts groups, heartbeat, election_min, election_max, snapshot_log_bytes, snapshot_interval, log_budget, log_kept, snapshot_rate, snapshots_at_once, proof_interval"
+            "FILE: there is no option raft.gruops; [raft] accepts groups, heartbeat, election_min, election_max, snapshot_log_bytes, snapshot_interval, log_budget, log_kept, snapshot_rate, snapshots_at_once, proof_interval, slow_disk"
         ],
     );
     check_refused(

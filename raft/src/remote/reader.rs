@@ -48,8 +48,8 @@ struct List {
     selection: Selection,
     /// Sorted.
     ids: Vec<SeriesId>,
-    /// Those with a point in a range, sorted, as far as it was asked.
-    active: BTreeMap<(i64, i64), Vec<SeriesId>>,
+    /// Those with a point in a range of a policy, or of any, sorted, as far as it was asked.
+    active: BTreeMap<(Option<RetentionPolicyId>, i64, i64), Vec<SeriesId>>,
 }
 
 /// How the replica is reached.
@@ -225,13 +225,17 @@ impl RemoteReader {
         Some(list.series)
     }
 
-    fn active(&self, series: SeriesId, range: TimeRange) -> Option<bool> {
+    fn active(&self, series: SeriesId, policy: Option<RetentionPolicyId>, range: TimeRange) -> Option<bool> {
         let mut lists = self.lists.lock();
         // Who asks about a series has just got it.
         let list = lists.iter_mut().rev().find(|list| list.ids.binary_search(&series).is_ok())?;
-        let key = (range.start, range.end);
+        let key = (policy, range.start, range.end);
         if !list.active.contains_key(&key) {
-            let asked = Active { selection: Some(list.selection.clone()), range: Some(range_to_wire(range)) };
+            let asked = Active {
+                selection: Some(list.selection.clone()),
+                range: Some(range_to_wire(range)),
+                policy: policy.map(|policy| policy.0),
+            };
             let parts = self.link.ask(Question::Active(asked))?;
             let mut ids: Vec<SeriesId> = parts.into_iter().flat_map(|p| p.series).map(SeriesId).collect();
             self.link.charge(ids.len() * size_of::<SeriesId>())?;
@@ -315,7 +319,7 @@ impl GroupReader for RemoteReader {
         slices.map(|slice| TimeRange { start: slice.start, end: slice.end }).collect()
     }
 
-    fn is_active(&self, series: SeriesId, range: TimeRange) -> bool {
-        self.active(series, range).unwrap_or(true)
+    fn is_active(&self, series: SeriesId, policy: Option<RetentionPolicyId>, range: TimeRange) -> bool {
+        self.active(series, policy, range).unwrap_or(true)
     }
 }

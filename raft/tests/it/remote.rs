@@ -160,8 +160,8 @@ fn a_replica_on_another_node_reads_as_one_here() {
         assert_eq!(values(there), values(&*here));
         let range = TimeRange::new(5 * HOUR_NS, 6 * HOUR_NS);
         for series in theirs.iter().take(20) {
-            assert!(there.is_active(series.id, TimeRange::new(0, 10)));
-            assert!(!there.is_active(series.id, range));
+            assert!(there.is_active(series.id, None, TimeRange::new(0, 10)));
+            assert!(!there.is_active(series.id, None, range));
         }
     }
     let fields = |reader: &dyn GroupReader| reader.fields(DATABASE, POLICY, "m", TimeRange::ALL);

@@ -1,7 +1,8 @@
 //! Counters of the Raft log: what metrics export and what the durability tests assert on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use parking_lot::Mutex;
+use std::time::{Duration, Instant};
 
 /// Number of size classes of [`LogStats::round_ops`].
 pub const ROUND_CLASSES: usize = 9;
@@ -27,6 +28,8 @@ pub struct LogStats {
     pub sync_ns: u64,
     /// The longest synced write, in nanoseconds.
     pub sync_ns_max: u64,
+    /// Gauge: how long the synced write that is under way has taken so far, in nanoseconds; 0 if there is none.
+    pub sync_running_ns: u64,
     /// Reads that had to go to disk, because the tail in memory did not hold all of the range.
     pub disk_reads: u64,
     /// Gauge: bytes that wait for the writer, rounded up to the queue's unit.
@@ -47,6 +50,7 @@ pub(super) struct Counters {
     round_ops: [AtomicU64; ROUND_CLASSES],
     sync_ns: AtomicU64,
     sync_ns_max: AtomicU64,
+    sync_begun: Mutex<Option<Instant>>,
     disk_reads: AtomicU64,
 }
 
@@ -57,6 +61,16 @@ impl Counters {
         add(&self.ops, ops as u64);
         let class = ops.next_power_of_two().trailing_zeros() as usize;
         add(&self.round_ops[class.min(ROUND_CLASSES - 1)], 1);
+    }
+
+    /// A synced write begins.
+    pub(super) fn begin_sync(&self) {
+        *self.sync_begun.lock() = Some(Instant::now());
+    }
+
+    /// It ended, well or not.
+    pub(super) fn end_sync(&self) {
+        *self.sync_begun.lock() = None;
     }
 
     pub(super) fn observe_sync(&self, took: Duration) {
@@ -88,6 +102,7 @@ impl Counters {
             round_ops: std::array::from_fn(|class| get(&self.round_ops[class])),
             sync_ns: get(&self.sync_ns),
             sync_ns_max: get(&self.sync_ns_max),
+            sync_running_ns: self.sync_begun.lock().map_or(0, |begun| begun.elapsed().as_nanos() as u64),
             disk_reads: get(&self.disk_reads),
             queued_bytes,
             poisoned,

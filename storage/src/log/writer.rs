@@ -148,10 +148,12 @@ impl Writer {
         let bytes = batch.size_in_bytes();
         let mut options = WriteOptions::default();
         if round.iter().any(|queued| queued.op.is_synced()) {
-            self.faults.before_sync()?;
-            let begun = Instant::now();
             options.set_sync(true);
-            self.db.write_opt(batch, &options).map_err(rocksdb::Error::into_string)?;
+            self.counters.begin_sync();
+            let begun = Instant::now();
+            let written = self.write_synced(batch, &options);
+            self.counters.end_sync();
+            written?;
             self.counters.observe_sync(begun.elapsed());
         } else {
             self.db.write_opt(batch, &options).map_err(rocksdb::Error::into_string)?;
@@ -165,6 +167,11 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    fn write_synced(&self, batch: WriteBatch, options: &WriteOptions) -> Result<(), String> {
+        self.faults.before_sync()?;
+        self.db.write_opt(batch, options).map_err(rocksdb::Error::into_string)
     }
 
     /// Drops whole table files below the end of a deletion, now and then: it frees the space without a compaction.

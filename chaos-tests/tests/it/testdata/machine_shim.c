@@ -3,6 +3,7 @@
  * STEADFAST_TEST_MACHINE names a directory. What lies in it is what the machine does:
  *
  *   hang    every fsync and fdatasync of a file below a directory "raftlog" waits until the file is gone
+ *   slow    holds a number; every fsync and fdatasync of such a file takes so many milliseconds more
  *   fail    holds a word; every fsync and fdatasync of a file whose path contains it fails with EIO
  *   clock   holds a number; the wall clock shows so many seconds more. The monotonic clock is not touched
  *   synced  is written here: after every sync of a file below "raftlog" its synced length and its path, one line each,
@@ -59,6 +60,7 @@ static int synced(int fd, const char *name) {
     }
     if (!strstr(path, "/raftlog/") || !in_machine(file, sizeof file, "hang")) return real(fd);
     while (access(file, F_OK) == 0) usleep(20000);
+    if (said("slow", word, sizeof word)) usleep((useconds_t)atoi(word) * 1000);
     /* The length before the sync: what is appended meanwhile may not be on the disk. */
     struct stat before;
     if (fstat(fd, &before) != 0) return real(fd);
