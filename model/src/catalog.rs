@@ -60,6 +60,8 @@ pub struct Catalog {
     pub duties: BTreeMap<NodeId, Duty>,
     /// Peer addresses of nodes that are expected to join.
     pub invited: BTreeSet<String>,
+    /// What the cluster writes, see [`crate::feature_level`]; 0 in a catalog from before there were levels.
+    pub feature_level: u32,
 }
 
 /// A node as its peers and its operators see it. Addresses are `host:port` with DNS names where there are some.

@@ -12,6 +12,7 @@ pub mod batch;
 pub mod catalog;
 pub mod clock;
 pub mod delete;
+pub mod feature_level;
 pub mod id;
 pub mod limits;
 pub mod line_protocol;

@@ -1,10 +1,12 @@
 //! What the admin API tells about the cluster: nodes and groups as every node sees them, checksums, readiness.
 
+use crate::data_level::known_level;
 use crate::coordinator::NodeCoordinator;
 use crate::metrics::Page;
 use api::coordinator::{AdminError, Readiness};
 use futures::future::join_all;
 use model::NodeId;
+use model::feature_level::{level_told, too_old};
 use raft::{Condition, GroupStatus, Role};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -50,6 +52,10 @@ impl NodeCoordinator {
                 reasons.push(format!("group {}: replica is being filled", group.id()));
             }
         }
+        if let Some(level) = self.host.unreadable_level() {
+            let reason = too_old(known_level(), level);
+            reasons.extend(reason.map(|reason| format!("this node is too old: {reason}")));
+        }
         if self.host.catalog().cluster.is_empty() {
             started = false;
             reasons.push("catalog: not written yet".to_owned());
@@ -82,7 +88,10 @@ impl NodeCoordinator {
         let mut nodes = Vec::new();
         let mut replicas: Vec<(NodeId, GroupStatus)> = Vec::new();
         for (id, info, status, state) in answers {
-            let disk = state.ok().map(|state| {
+            let state = state.ok();
+            let level = state.as_ref().map(|state| level_told(state.feature_level));
+            let version = state.as_ref().map(|state| state.version.clone());
+            let disk = state.map(|state| {
                 json!({
                     "level": state.disk_level,
                     "free_bytes": state.disk_free,
@@ -100,6 +109,8 @@ impl NodeCoordinator {
                 "reachable": status.is_ok(),
                 "error": status.as_ref().err().map(ToString::to_string),
                 "disk": disk,
+                "version": version,
+                "feature_level": level,
             }));
             replicas.extend(status.into_iter().flatten().map(|s| (id, s)));
         }
@@ -110,6 +121,7 @@ impl NodeCoordinator {
             "node": self.host.node().0,
             "version": env!("CARGO_PKG_VERSION"),
             "catalog_version": catalog.version,
+            "feature_level": catalog.feature_level,
             "nodes": nodes,
             "groups": groups,
         })

@@ -30,21 +30,25 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct Membership {
     volume: Volume,
     info: NodeInfo,
+    /// The newest feature level that this node knows.
+    feature_level: u32,
     identity: watch::Sender<Option<Identity>>,
     /// How the other members are reached.
     connect: Arc<dyn Connect>,
 }
 
 impl Membership {
-    /// Reads the volume's identity. `info` holds the advertised addresses; its volume is filled in here.
+    /// Reads the volume's identity. `info` holds the advertised addresses; its volume is filled in here. The node knows
+    /// feature levels up to this one.
     pub(crate) fn open(
         volume: Volume,
         info: NodeInfo,
+        feature_level: u32,
         connect: Arc<dyn Connect>,
     ) -> Result<Self, IdentityError> {
         let identity = watch::Sender::new(volume.identity()?);
         let info = NodeInfo { volume: volume.uuid.clone(), ..info };
-        Ok(Self { volume, info, identity, connect })
+        Ok(Self { volume, info, feature_level, identity, connect })
     }
 
     /// This node's addresses and volume.
@@ -133,7 +137,8 @@ impl Membership {
         addresses: &[String],
         report: &(dyn Fn(String) + Sync),
     ) -> Result<(), IdentityError> {
-        match place_in_cluster(&*self.connect, addresses, &self.info, report).await {
+        let newcomer = (&self.info, self.feature_level);
+        match place_in_cluster(&*self.connect, addresses, newcomer, report).await {
             Some(identity) => self.adopt(identity),
             None => Ok(()),
         }
@@ -149,7 +154,8 @@ impl Membership {
             peers.iter().filter(|peer| **peer != self.info.peer_addr).cloned().collect();
         let info = NodeInfo { volume: uuid::Uuid::new_v4().to_string(), ..self.info.clone() };
         loop {
-            if let Some(identity) = place_in_cluster(&*self.connect, &others, &info, report).await {
+            let newcomer = (&info, self.feature_level);
+            if let Some(identity) = place_in_cluster(&*self.connect, &others, newcomer, report).await {
                 return self.volume.renew(&info.volume, &identity);
             }
             tokio::time::sleep(ROUND).await;
@@ -161,11 +167,11 @@ impl Membership {
 async fn place_in_cluster(
     connect: &dyn Connect,
     addresses: &[String],
-    info: &NodeInfo,
+    (info, feature_level): (&NodeInfo, u32),
     report: &(dyn Fn(String) + Sync),
 ) -> Option<Identity> {
     for address in addresses {
-        match peer::join(connect, address, info, JOIN_TIMEOUT).await {
+        match peer::join(connect, address, (info, feature_level), JOIN_TIMEOUT).await {
             Ok((node, founding)) => {
                 let record = from_wire(&founding);
                 tracing::info!(cluster = record.cluster, %node, through = address, "joined the cluster");
@@ -283,6 +289,8 @@ impl PeerControl for Membership {
             node: identity.as_ref().map_or(0, |i| i.node),
             volume: self.volume.uuid.clone(),
             info: self.info.clone(),
+            feature_level: self.feature_level,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 

@@ -206,7 +206,7 @@ fn set_aside(dir: &Path) -> Result<(), IdentityError> {
 }
 
 /// Writes a file so that after a power loss it is whole or absent.
-fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), IdentityError> {
+pub(crate) fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), IdentityError> {
     let path = dir.join(name);
     let temporary = dir.join(format!("{name}.new"));
     let write = || -> io::Result<()> {

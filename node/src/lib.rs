@@ -25,6 +25,7 @@ pub mod config;
 mod continuous;
 pub mod coordinator;
 pub mod ctl;
+mod data_level;
 mod delete;
 pub mod dev;
 pub mod embedded;

@@ -8,6 +8,7 @@ use crate::clock::{self, SystemClock};
 use crate::config::Config;
 use crate::continuous::run_continuous_queries;
 use crate::coordinator::{About, NodeCoordinator, RequestLimits};
+use crate::data_level::{self, known_level};
 use crate::identity::{Identity, Volume};
 use crate::late::LateCoordinator;
 use crate::maintenance;
@@ -63,8 +64,9 @@ enum Ended {
 async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Result<Ended> {
     let listeners = Listeners::bind(config).await?;
     let info = addresses(config, &listeners);
+    data_level::check(&config.node.data_dir, known_level())?;
     let volume = Volume::open(&config.node.data_dir, has_others(config, &info))?;
-    let membership = Arc::new(Membership::open(volume, info, Arc::new(Tcp))?);
+    let membership = Arc::new(Membership::open(volume, info, known_level(), Arc::new(Tcp))?);
     // Elections must not wait behind requests: the groups have threads of their own.
     let raft_runtime =
         tokio::runtime::Builder::new_multi_thread().thread_name("raft").enable_all().build()?;
@@ -228,6 +230,7 @@ fn spawn_upkeep(parts: &Parts<'_>, node: &Arc<NodeCoordinator>, identity: Identi
         tokio::spawn(maintenance::enforce_retention(Arc::clone(node), retention)),
         tokio::spawn(maintenance::forget_subscriptions(Arc::clone(node))),
         tokio::spawn(watch_events(Arc::clone(node))),
+        tokio::spawn(data_level::follow(Arc::clone(node), parts.config.node.data_dir.clone())),
         parts.raft.spawn(space::watch(Arc::clone(node), parts.config.node.data_dir.clone(), thresholds)),
     ];
     if continuous.enabled {
@@ -292,6 +295,7 @@ fn tuning(config: &Config) -> Tuning {
         auto_join: config.cluster.auto_join,
         proof_interval: raft.proof_interval,
         slow_disk: raft.slow_disk,
+        feature_level: known_level(),
         ..Tuning::default()
     }
 }

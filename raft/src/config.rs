@@ -1,6 +1,7 @@
 //! What an operator and a test may tune about Raft, and its translation to openraft's configuration.
 
 use crate::error::StartError;
+use model::feature_level::FEATURE_LEVEL;
 use std::time::Duration;
 
 /// Times and sizes of all groups of a node. Nothing here may change what is stored: replicas must stay equal.
@@ -56,6 +57,8 @@ pub struct Tuning {
     pub moves_at_once: usize,
     /// Whether a blank volume may join that nobody has announced. Default no.
     pub auto_join: bool,
+    /// The newest level this node knows. Tests let a node know less, or more.
+    pub feature_level: u32,
 }
 
 impl Default for Tuning {
@@ -83,6 +86,7 @@ impl Default for Tuning {
             replace_after: Duration::from_secs(1_800),
             moves_at_once: 2,
             auto_join: false,
+            feature_level: FEATURE_LEVEL,
         }
     }
 }

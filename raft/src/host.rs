@@ -235,6 +235,20 @@ impl RaftHost {
         Ok(reply.groups.into_iter().map(GroupStatus::from_wire).collect())
     }
 
+    /// As [`Self::peer_status`], with what the node tells of itself.
+    pub(crate) async fn peer_report(
+        &self,
+        node: NodeId,
+        timeout: Duration,
+    ) -> Result<(Vec<GroupStatus>, NodeState), PeerError> {
+        if node == self.node() {
+            return Ok((self.replica_statuses(), self.node_state()));
+        }
+        let mut reply = self.ask_status(node, timeout).await?;
+        let groups = std::mem::take(&mut reply.groups).into_iter().map(GroupStatus::from_wire).collect();
+        Ok((groups, NodeState::from_wire(reply)))
+    }
+
     /// The state of all groups that have a replica here.
     pub(crate) fn replica_statuses(&self) -> Vec<GroupStatus> {
         let replicas = self.groups.values().filter(|group| group.condition() != Condition::Elsewhere);
@@ -266,6 +280,11 @@ impl RaftHost {
     /// Does what the log's writer would do next, for a log without a thread; see [`LogDb::write_round`].
     pub fn write_log_round(&self) -> Option<bool> {
         self.opener.log.load().as_ref()?.write_round()
+    }
+
+    /// What the cluster writes and this node cannot read, if another node has said so: its messages are refused.
+    pub fn unreadable_level(&self) -> Option<u32> {
+        Some(self.pool.unreadable_level.load(Ordering::Relaxed)).filter(|level| *level > 0)
     }
 
     /// Counters of the log; `None` while it is being opened again after a failure.
@@ -329,7 +348,13 @@ impl RaftHost {
     pub fn node_state(&self) -> NodeState {
         let clock_ns = self.clock.get().map(|clock| clock.now_ns());
         let disk_is_slow = self.disk_is_slow.load(Ordering::Relaxed);
-        NodeState { clock_ns, disk_is_slow, ..NodeState::clone(&self.state.load()) }
+        NodeState {
+            clock_ns,
+            disk_is_slow,
+            feature_level: self.tuning().feature_level,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..NodeState::clone(&self.state.load())
+        }
     }
 
     /// From now on the others are told what time this clock shows. The first one given stays.

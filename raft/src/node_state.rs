@@ -16,6 +16,10 @@ pub struct NodeState {
     pub refusal: Option<String>,
     /// Its wall clock when it told, ns since the epoch; `None` if it did not.
     pub clock_ns: Option<i64>,
+    /// The newest feature level it knows; 0 if it did not tell.
+    pub feature_level: u32,
+    /// The version of its program; empty if it did not tell.
+    pub version: String,
     /// Whether the disk of its Raft log is so slow that it should lead no group.
     pub disk_is_slow: bool,
 }
@@ -30,6 +34,8 @@ impl NodeState {
             disk_level: self.disk_level,
             clock_ns: self.clock_ns,
             disk_is_slow: self.disk_is_slow,
+            feature_level: self.feature_level,
+            version: self.version,
         }
     }
 
@@ -41,6 +47,8 @@ impl NodeState {
             refusal: Some(reply.refusal).filter(|reason| !reason.is_empty()),
             clock_ns: reply.clock_ns,
             disk_is_slow: reply.disk_is_slow,
+            feature_level: reply.feature_level,
+            version: reply.version,
         }
     }
 }

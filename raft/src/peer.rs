@@ -8,6 +8,7 @@ use crate::network::rpc;
 use crate::network::transport::{Connect, Transport};
 use model::NodeId;
 use model::catalog::NodeInfo;
+use model::feature_level::level_told;
 use proto::peer as wire;
 use proto::peer::peer_client::PeerClient;
 use std::fmt::Debug;
@@ -28,6 +29,10 @@ pub struct IdentityInfo {
     pub volume: String,
     /// Its addresses.
     pub info: NodeInfo,
+    /// The newest feature level it knows.
+    pub feature_level: u32,
+    /// The version of its program; empty if it did not tell.
+    pub version: String,
 }
 
 /// How a cluster is founded.
@@ -89,7 +94,14 @@ pub async fn identity(
         admin_addr: reply.admin_addr,
         volume: reply.volume.clone(),
     };
-    Ok(IdentityInfo { cluster: reply.cluster, node: reply.node, volume: reply.volume, info })
+    Ok(IdentityInfo {
+        cluster: reply.cluster,
+        node: reply.node,
+        volume: reply.volume,
+        info,
+        feature_level: level_told(reply.feature_level),
+        version: reply.version,
+    })
 }
 
 /// Tells the node at `address`, which becomes `node`, that it is a founding member.
@@ -120,8 +132,8 @@ pub async fn bootstrap(
     if reply.refusal.is_empty() { Ok(()) } else { Err(PeerError::Refused { node, reason: reply.refusal }) }
 }
 
-/// Asks the member at `address` for a place in its cluster for a blank volume, and answers the node id it has from now
-/// on. Asking again with the same volume gives the same answer.
+/// Asks the member at `address` for a place in its cluster for a blank volume, whose node knows this feature level, and
+/// answers the node id it has from now on. Asking again with the same volume gives the same answer.
 ///
 /// # Errors
 ///
@@ -129,7 +141,7 @@ pub async fn bootstrap(
 pub async fn join(
     connect: &dyn Connect,
     address: &str,
-    info: &NodeInfo,
+    (info, feature_level): (&NodeInfo, u32),
     timeout: Duration,
 ) -> Result<(NodeId, FoundingInfo), PeerError> {
     let request = wire::JoinRequest {
@@ -138,6 +150,7 @@ pub async fn join(
         peer_addr: info.peer_addr.clone(),
         http_addr: info.http_addr.clone(),
         admin_addr: info.admin_addr.clone(),
+        feature_level,
     };
     let mut client = client(connect, address, NodeId(0), timeout)?;
     let reply = rpc::within(NodeId(0), timeout, client.join(request)).await?;
@@ -155,7 +168,7 @@ pub(crate) async fn place_of(
     founding: FoundingInfo,
     host: Option<Arc<RaftHost>>,
 ) -> Result<wire::JoinReply, String> {
-    let wire::JoinRequest { volume, peer_addr, http_addr, admin_addr, .. } = request;
+    let wire::JoinRequest { volume, peer_addr, http_addr, admin_addr, feature_level, .. } = request;
     if volume.is_empty() || peer_addr.is_empty() {
         return Err("a newcomer must tell its volume and its peer address".to_owned());
     }
@@ -164,7 +177,8 @@ pub(crate) async fn place_of(
         Some(founder) => founder.id,
         None => {
             let host = host.ok_or("this node runs no groups yet")?;
-            host.replace(NodeInfo { peer_addr, http_addr, admin_addr, volume }, JOIN_MAX).await?.0
+            let info = NodeInfo { peer_addr, http_addr, admin_addr, volume };
+            host.replace(info, level_told(feature_level), JOIN_MAX).await?.0
         }
     };
     let founders = founders_to_wire(&founding.founders);

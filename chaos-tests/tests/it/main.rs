@@ -42,6 +42,8 @@ mod election;
 #[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
+mod feature_levels;
+#[cfg(test)]
 mod founding;
 #[cfg(test)]
 mod fuzz_influxql;

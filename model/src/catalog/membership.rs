@@ -89,6 +89,11 @@ pub enum MembershipCommand {
         /// Data group → its nodes in the end, in order of ids.
         goal: BTreeMap<GroupId, Vec<NodeId>>,
     },
+    /// From now on the cluster writes at this level, if it did not already: every member can read it.
+    RaiseLevel {
+        /// See [`crate::feature_level`].
+        level: u32,
+    },
 }
 
 impl From<MembershipCommand> for CatalogCommand {
@@ -148,6 +153,10 @@ impl Catalog {
             MembershipCommand::SetReplicas { group, from, to } => self.set_replicas(*group, from, to),
             MembershipCommand::SetFactor { factor } => self.set_factor(*factor),
             MembershipCommand::SetGoal { goal } => self.set_goal(goal),
+            MembershipCommand::RaiseLevel { level } => {
+                self.feature_level = self.feature_level.max(*level);
+                Ok(())
+            }
         }
     }
 
@@ -321,6 +330,15 @@ mod tests {
         let taken = add(&mut catalog, "n4:8088", "w4");
         assert_eq!(taken, Err(CatalogError::AddressTaken { address: "n4:8088".to_owned(), id: NodeId(4) }));
         assert!(invite(&mut catalog, "n2:8088").is_err());
+    }
+
+    #[test]
+    fn the_level_is_never_lowered() {
+        let mut catalog = founded();
+        for (level, now) in [(1, 1), (3, 3), (2, 3)] {
+            catalog.apply(&MembershipCommand::RaiseLevel { level }.into()).unwrap();
+            assert_eq!(catalog.feature_level, now);
+        }
     }
 
     #[test]

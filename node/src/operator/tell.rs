@@ -125,6 +125,9 @@ fn changes(before: &Catalog, after: &Catalog) -> Vec<String> {
     if before.placement.factor != after.placement.factor {
         texts.push(format!("data groups have {} replicas", after.placement.factor));
     }
+    if before.feature_level != after.feature_level {
+        texts.push(format!("the cluster writes feature level {}", after.feature_level));
+    }
     if before.goal.is_empty() != after.goal.is_empty() {
         texts
             .push(if after.goal.is_empty() { "rebalancing is over" } else { "rebalancing began" }.to_owned());

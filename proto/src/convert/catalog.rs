@@ -31,6 +31,7 @@ pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
         goal: groups_to_wire(&catalog.goal),
         duties: duties_to_wire(&catalog.duties),
         invited: catalog.invited.iter().cloned().collect(),
+        feature_level: catalog.feature_level,
     };
     message.encode_to_vec()
 }
@@ -62,6 +63,7 @@ pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
         goal: groups_from_wire(message.goal),
         duties: duties_from_wire(message.duties)?,
         invited: message.invited.into_iter().collect(),
+        feature_level: message.feature_level,
     })
 }
 

@@ -25,6 +25,7 @@ pub(super) fn to_wire(command: &MembershipCommand) -> wire::MembershipCommand {
         }
         MembershipCommand::SetFactor { factor } => Wire::SetFactor(wire::SetFactor { factor: *factor }),
         MembershipCommand::SetGoal { goal } => Wire::SetGoal(wire::SetGoal { goal: groups_to_wire(goal) }),
+        MembershipCommand::RaiseLevel { level } => Wire::RaiseLevel(wire::RaiseLevel { level: *level }),
     };
     wire::MembershipCommand { command: Some(command) }
 }
@@ -42,6 +43,7 @@ pub(super) fn from_wire(command: wire::MembershipCommand) -> Result<MembershipCo
         }
         Wire::SetFactor(c) => MembershipCommand::SetFactor { factor: c.factor },
         Wire::SetGoal(c) => MembershipCommand::SetGoal { goal: groups_from_wire(c.goal) },
+        Wire::RaiseLevel(c) => MembershipCommand::RaiseLevel { level: c.level },
     })
 }
 
@@ -110,6 +112,7 @@ pub(super) mod tests {
             }),
             (0u32..6).prop_map(|factor| MembershipCommand::SetFactor { factor }),
             any_groups().prop_map(|goal| MembershipCommand::SetGoal { goal }),
+            (0u32..9).prop_map(|level| MembershipCommand::RaiseLevel { level }),
         ]
     }
 }

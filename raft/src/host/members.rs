@@ -7,6 +7,7 @@ use crate::group::members::{Step, Wished, next_step};
 use crate::group::{Group, GroupStatus, Role};
 use futures::future::join_all;
 use model::catalog::{CatalogCommand, MembershipCommand, NodeInfo};
+use model::feature_level::too_old;
 use model::{GroupId, NodeId};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -47,15 +48,24 @@ async fn take(group: &Arc<Group>, step: Step) {
 
 impl RaftHost {
     /// Gives a blank volume the place of the member that has its peer address, or one of its own if there is none and it
-    /// was announced, under a new id, which is answered. The same id again for the same volume.
+    /// was announced, under a new id, which is answered. The same id again for the same volume. Its node has to know the
+    /// feature level that the cluster writes.
     ///
     /// # Errors
     ///
     /// Why not, for the operator. Except after a timeout nothing was changed.
-    pub(crate) async fn replace(&self, info: NodeInfo, limit: Duration) -> Result<NodeId, String> {
+    pub(crate) async fn replace(
+        &self,
+        info: NodeInfo,
+        feature_level: u32,
+        limit: Duration,
+    ) -> Result<NodeId, String> {
         let deadline = Instant::now() + limit;
         let meta = self.group(GroupId::META).ok_or("no replica of the meta group here")?;
         meta.read_barrier(deadline).await.map_err(|error| error.to_string())?;
+        if let Some(reason) = too_old(feature_level, self.catalog().feature_level) {
+            return Err(format!("the node at {} is too old: {reason}", info.peer_addr));
+        }
         if let Some(id) = self.catalog().node_of_volume(&info.volume) {
             return Ok(id);
         }

@@ -12,9 +12,11 @@ use crate::group::GroupStatus;
 use futures::future::join_all;
 use hashbrown::HashMap;
 use model::catalog::{Catalog, CatalogCommand, Duty, MembershipCommand};
+use model::feature_level::level_told;
 use model::{GroupId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -33,6 +35,7 @@ pub(crate) async fn run(host: Weak<RaftHost>) {
         let Some(host) = host.upgrade().filter(|host| !host.is_stopping()) else { return };
         let leads = host.group(GroupId::META).is_some_and(|meta| meta.is_leader());
         let catalog = host.catalog();
+        host.pool.written_level.store(catalog.feature_level, Ordering::Relaxed);
         if !leads || catalog.cluster.is_empty() {
             absent = Absent::default();
             continue;
@@ -41,6 +44,7 @@ pub(crate) async fn run(host: Weak<RaftHost>) {
         let after = host.tuning().replace_after;
         let change = absent.change_of_duty(&catalog, &seen, after, Instant::now());
         let change = change.or_else(|| next_change(&catalog, &seen, host.tuning().moves_at_once));
+        let change = change.or_else(|| next_level(&catalog, &seen));
         if let Some(change) = change {
             host.make(change).await;
         }
@@ -76,6 +80,13 @@ impl Absent {
     }
 }
 
+/// The level that every member knows, if the cluster writes a lower one: nobody may be left out, also who is away.
+fn next_level(catalog: &Catalog, seen: &Seen) -> Option<MembershipCommand> {
+    let known: Option<Vec<u32>> = catalog.nodes.keys().map(|id| seen.levels.get(id).copied()).collect();
+    let level = known?.into_iter().min().filter(|level| *level > catalog.feature_level)?;
+    Some(MembershipCommand::RaiseLevel { level })
+}
+
 /// Whether some other node can take a replica of a node.
 fn can_be_replaced(catalog: &Catalog, seen: &Seen, id: NodeId) -> bool {
     let without = catalog.duties.clone().into_iter().chain([(id, Duty::Lost)]).collect();
@@ -87,12 +98,13 @@ impl RaftHost {
     /// How all nodes and groups are.
     pub(super) async fn look_at_all(&self) -> Seen {
         let nodes: Vec<NodeId> = self.catalog().nodes.keys().copied().collect();
-        let told = join_all(nodes.iter().map(|id| self.peer_status(*id, ASK_MAX))).await;
+        let told = join_all(nodes.iter().map(|id| self.peer_report(*id, ASK_MAX))).await;
         let mut seen = Seen::default();
         for (id, told) in nodes.iter().zip(told) {
-            if let Ok(told) = told {
+            if let Ok((groups, state)) = told {
                 seen.alive.insert(*id);
-                seen.told.extend(told);
+                seen.levels.insert(*id, level_told(state.feature_level));
+                seen.told.extend(groups);
             }
         }
         seen
@@ -236,7 +248,7 @@ mod tests {
     }
 
     fn alive(nodes: &[u64]) -> Seen {
-        Seen { alive: ids(nodes).into_iter().collect(), told: Vec::new() }
+        Seen { alive: ids(nodes).into_iter().collect(), ..Seen::default() }
     }
 
     const AFTER: Duration = Duration::from_secs(60);
@@ -262,6 +274,21 @@ mod tests {
         for at in [start, start + 2 * AFTER] {
             assert_eq!(absent.change_of_duty(&catalog(3), &alive(&[1, 3]), AFTER, at), None);
         }
+    }
+
+    #[test]
+    fn the_level_is_what_every_member_knows() {
+        let mut four = catalog(4);
+        let known = |levels: [u32; 4]| Seen {
+            levels: levels.into_iter().zip(1..).filter(|(level, _)| *level > 0).map(|(l, id)| (NodeId(id), l)).collect(),
+            ..Seen::default()
+        };
+        let raised = |level| Some(MembershipCommand::RaiseLevel { level });
+        assert_eq!(next_level(&four, &known([1, 1, 1, 1])), raised(1));
+        assert_eq!(next_level(&four, &known([2, 2, 0, 2])), None, "one is away");
+        four.feature_level = 1;
+        assert_eq!(next_level(&four, &known([2, 1, 2, 2])), None);
+        assert_eq!(next_level(&four, &known([2, 3, 2, 2])), raised(2));
     }
 
     #[test]

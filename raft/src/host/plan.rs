@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     pub(crate) alive: BTreeSet<NodeId>,
     /// What they tell of their replicas.
     pub(crate) told: Vec<GroupStatus>,
+    /// The newest feature levels they know.
+    pub(crate) levels: BTreeMap<NodeId, u32>,
 }
 
 impl Seen {
@@ -166,7 +168,7 @@ mod tests {
             learners: ids(learners),
             ..GroupStatus::default()
         };
-        Seen { alive: ids(alive).into_iter().collect(), told: vec![leader] }
+        Seen { alive: ids(alive).into_iter().collect(), told: vec![leader], ..Seen::default() }
     }
 
     fn replicas(from: &[u64], to: &[u64]) -> MembershipCommand {

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use proto::peer::Header;
 use proto::peer::peer_client::PeerClient;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::runtime::Handle;
 
 /// Bytes of one append stream that may be under way.
@@ -42,6 +43,10 @@ pub(crate) struct Pool {
     pub(crate) transfers: Arc<Transfers>,
     /// Why this node takes no new data, if it does not.
     pub(crate) refusal: ArcSwapOption<String>,
+    /// What the cluster writes, as the catalog here says.
+    pub(crate) written_level: AtomicU32,
+    /// What others wrote that this node cannot read; 0 if nothing.
+    pub(crate) unreadable_level: AtomicU32,
     runtime: Handle,
     connect: Arc<dyn Connect>,
     channels: Mutex<HashMap<(NodeId, Lane), (String, Transport)>>,
@@ -59,12 +64,30 @@ impl Pool {
         let transfers = Transfers::new(tuning.snapshots_at_once, tuning.snapshot_bytes_per_second);
         let (refusal, channels) = (ArcSwapOption::empty(), Mutex::new(HashMap::new()));
         let transfers = Arc::new(transfers);
-        Self { cluster, node, tuning, transfers, refusal, runtime, connect, channels }
+        let (written_level, unreadable_level) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self {
+            cluster,
+            node,
+            tuning,
+            transfers,
+            refusal,
+            written_level,
+            unreadable_level,
+            runtime,
+            connect,
+            channels,
+        }
     }
 
     /// What is written on every request to `to` about `group`.
     pub(crate) fn header(&self, group: GroupId, to: NodeId) -> Header {
-        Header { cluster: self.cluster.clone(), group: group.0, from: self.node.0, to: to.0 }
+        Header {
+            cluster: self.cluster.clone(),
+            group: group.0,
+            from: self.node.0,
+            to: to.0,
+            feature_level: self.written_level.load(Ordering::Relaxed),
+        }
     }
 
     /// What drives the connections.

@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::{self, BoxStream};
+use model::feature_level::too_old;
 use model::{GroupId, NodeId};
 use openraft::raft::AppendEntriesResponse;
 use parking_lot::Mutex;
@@ -19,6 +20,7 @@ use proto::peer as wire;
 use proto::peer::peer_server;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -104,6 +106,11 @@ impl PeerServer {
             let text = format!("this is node {}, not node {}", host.node(), header.to);
             return Err(Status::failed_precondition(text));
         }
+        if let Some(reason) = too_old(host.tuning().feature_level, header.feature_level) {
+            host.pool.unreadable_level.fetch_max(header.feature_level, Ordering::Relaxed);
+            let text = format!("node {} is too old: {reason}", host.node());
+            return Err(Status::failed_precondition(text));
+        }
         Ok(host)
     }
 
@@ -150,6 +157,8 @@ impl peer_server::Peer for PeerServer {
             peer_addr: identity.info.peer_addr,
             http_addr: identity.info.http_addr,
             admin_addr: identity.info.admin_addr,
+            feature_level: identity.feature_level,
+            version: identity.version,
         }))
     }
 

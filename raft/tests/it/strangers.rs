@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[test]
 fn another_cluster_another_addressee_and_no_header_are_refused() {
     let cluster = Cluster::start(1, tuning());
-    let ours = Header { cluster: CLUSTER.into(), group: DATA.0, from: 2, to: 1 };
+    let ours = Header { cluster: CLUSTER.into(), group: DATA.0, from: 2, to: 1, feature_level: 1 };
     let url = format!("http://{}", cluster.nodes[0].address);
     cluster.client.block_on(async {
         let mut client = PeerClient::connect(url).await.unwrap();

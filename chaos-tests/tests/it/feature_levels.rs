@@ -1,0 +1,72 @@
+//! Versions that know more or less: a rolling upgrade raises what the cluster writes when every node can read it, and who
+//! cannot is refused and says why.
+
+use crate::support::{turn_beside_others, wait_until};
+use chaos_tests::history::DATABASE;
+use chaos_tests::process::Signal;
+use chaos_tests::report::{Failures, say};
+use chaos_tests::workload::create_database;
+use chaos_tests::workload::paced::PacedLoad;
+use chaos_tests::{Cluster, Settings};
+use std::time::Duration;
+
+#[test]
+fn a_rolling_upgrade_raises_the_level_and_older_versions_are_refused() {
+    let _turn = turn_beside_others("feature_levels: a rolling upgrade, then a node of the old version");
+    let mut cluster = Cluster::start(&Settings::default());
+    create_database(&mut cluster.client(0), DATABASE);
+    wait_until("the level of the founders", 20, || level(&cluster, 0) == Some(1));
+    let load = PacedLoad::start(&cluster.addresses(), 40);
+    for node in 0..3 {
+        assert_eq!(level(&cluster, node), Some(1), "a node of the old version is left");
+        cluster.process(node).signal(Signal::Terminate);
+        assert!(cluster.process(node).wait_for_end(20), "node {node} does not stop");
+        cluster.kill(node);
+        cluster.launch_with(node, &knowing(2));
+        cluster.wait_ready(node);
+        cluster.wait_caught_up();
+    }
+    for node in 0..3 {
+        wait_until("the level that all know", 20, || level(&cluster, node) == Some(2));
+    }
+    wait_until("it is on the disk", 20, || format_of(&cluster, 2).contains("feature_level = 2"));
+
+    cluster.kill(2);
+    cluster.launch_with(2, &knowing(1));
+    wait_until("the old version ends on data that it cannot read", 20, || !cluster.process(2).is_running());
+    let log = std::fs::read_to_string(cluster.log(2)).unwrap();
+    assert!(log.contains("written at feature level 2") && log.contains("knows levels up to 1"), "{log}");
+
+    cluster.kill(2);
+    std::fs::remove_dir_all(cluster.data_directory(2)).unwrap();
+    cluster.launch_with(2, &knowing(1));
+    wait_until("a blank volume of the old version is told why it has no place", 30, || {
+        let mut admin = cluster.admin(2).with_timeout(Duration::from_secs(5));
+        admin.get("/readyz").is_ok_and(|answer| answer.text().contains("feature levels up to 1"))
+    });
+    cluster.kill(2);
+    cluster.launch_with(2, &knowing(2));
+    cluster.wait_ready(2);
+
+    let history = load.finish();
+    say(&format!("  {}", history.summary()));
+    assert!(history.refusals.is_empty(), "refused: {:?}", history.refusals);
+    cluster.wait_caught_up();
+    let mut failures = Failures::default();
+    history.check(&mut cluster.client(2), &mut failures);
+    failures.assert_none("after an upgrade");
+}
+
+/// Makes a node pass for a version that knows feature levels up to this one.
+fn knowing(level: u32) -> [(String, String); 1] {
+    [("STEADFAST_FAULT_FEATURE_LEVEL".to_owned(), level.to_string())]
+}
+
+/// What the cluster writes, as a node says.
+fn level(cluster: &Cluster, node: usize) -> Option<u64> {
+    cluster.status(node)?["feature_level"].as_u64()
+}
+
+fn format_of(cluster: &Cluster, node: usize) -> String {
+    std::fs::read_to_string(cluster.data_directory(node).join("format.toml")).unwrap_or_default()
+}
