@@ -5,6 +5,7 @@ mod lists;
 use crate::catalog::ChangeError;
 use crate::coordinator::NodeCoordinator;
 use crate::query::execute_error;
+use crate::replicas::is_read_here;
 use api::coordinator::{Consistency, ExecuteError, ExecuteRequest, Reading};
 use futures::future::try_join_all;
 use lists::ListError;
@@ -72,11 +73,10 @@ async fn prepared(
     deletes: Arc<Vec<Delete>>,
     deadline: Instant,
 ) -> Result<Vec<Delete>, ExecuteError> {
-    let (true, Some(store)) =
-        (deletes.iter().any(|delete| lists::has_expression(&delete.predicate)), group.data_store())
-    else {
-        return Ok(deletes.to_vec());
-    };
+    let has_expression = deletes.iter().any(|delete| lists::has_expression(&delete.predicate));
+    // One that is still being filled does not know all values.
+    let store = group.data_store().filter(|_| has_expression && is_read_here(group));
+    let Some(store) = store else { return Ok(deletes.to_vec()) };
     let work = move || {
         let stopped = || Instant::now() >= deadline;
         let reader = store.reader_until(Arc::new(move || Instant::now() >= deadline));

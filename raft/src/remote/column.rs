@@ -271,7 +271,8 @@ impl RemoteColumn<'_> {
                     self.load(run, start).ok_or_else(|| self.policy.link.error())?;
                 }
                 None => match run.next {
-                    Some(start @ (place, Some(_))) if place == run.place => {
+                    // The rest of the series, or all of it if the page ended before it.
+                    Some(start) if start.0 == run.place => {
                         self.load(run, start).ok_or_else(|| self.policy.link.error())?;
                     }
                     _ => return Ok(None),

@@ -134,6 +134,28 @@ fn points(
     all
 }
 
+/// That each series has the points it should; says which has not, and where.
+fn assert_same(
+    got: &[Vec<(i64, String)>],
+    want: &[Vec<(i64, String)>],
+    series: &[SeriesRef],
+    asked: &dyn std::fmt::Debug,
+) {
+    assert_eq!(got.len(), want.len());
+    for ((got, want), series) in got.iter().zip(want).zip(series) {
+        let first = got.iter().zip(want).position(|(got, want)| got != want);
+        let place = first.unwrap_or(got.len().min(want.len()));
+        assert!(
+            got == want,
+            "{asked:?}: {series:?} has {} points, not {}; at {place}: {:?}, not {:?}",
+            got.len(),
+            want.len(),
+            got.get(place),
+            want.get(place)
+        );
+    }
+}
+
 #[test]
 fn a_replica_on_another_node_reads_as_one_here() {
     let cluster = Cluster::start(1, tuning());
@@ -182,13 +204,19 @@ fn a_replica_on_another_node_reads_as_one_here() {
                 let want = points(&*here.open(POLICY), &series, (field, range, order), None);
                 let policy = there.open(POLICY);
                 policy.announce(&series);
-                assert_eq!(points(&*policy, &series, (field, range, order), hint), want);
+                let asked = (field, range, order);
+                assert_same(&points(&*policy, &series, asked, hint), &want, &series, &(asked, hint));
                 // Some are left out, and one comes that nobody announced.
                 let every_third: Vec<SeriesRef> = series.iter().step_by(3).cloned().collect();
                 let policy = there.open(POLICY);
                 policy.announce(&series[..series.len() - 5]);
                 let want = want.into_iter().step_by(3).collect::<Vec<_>>();
-                assert_eq!(points(&*policy, &every_third, (field, range, order), hint), want);
+                assert_same(
+                    &points(&*policy, &every_third, asked, hint),
+                    &want,
+                    &every_third,
+                    &(asked, hint),
+                );
             }
         }
     }
