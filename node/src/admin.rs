@@ -1,7 +1,7 @@
 //! What the admin API tells about the cluster: nodes and groups as every node sees them, checksums, readiness.
 
-use crate::data_level::known_level;
 use crate::coordinator::NodeCoordinator;
+use crate::data_level::known_level;
 use crate::metrics::Page;
 use api::coordinator::{AdminError, Readiness};
 use futures::future::join_all;

@@ -1,6 +1,7 @@
 //! Changes of the catalog: proposed to the meta group, then carried to the data groups where points must go too.
 
 use crate::coordinator::{NodeCoordinator, submit_error};
+use crate::everywhere::concerns_all;
 use api::coordinator::{ExecuteError, WriteError};
 use futures::future::try_join_all;
 use model::catalog::{Catalog, CatalogCommand};
@@ -126,7 +127,7 @@ impl NodeCoordinator {
             return Err(ExecuteError::Statement(format!("https is not supported for subscriptions: {url}")));
         }
         self.change_catalog(&command, deadline).await?;
-        if changes_users(&command) {
+        if concerns_all(&command) {
             self.wait_everywhere().await;
         }
         match dropped {
@@ -164,16 +165,6 @@ fn may_be_repeated(command: &CatalogCommand) -> bool {
 fn encrypted(command: &CatalogCommand) -> Option<&str> {
     let CatalogCommand::CreateSubscription { subscription, .. } = command else { return None };
     subscription.destinations.iter().map(|url| &**url).find(|url| url.starts_with("https:"))
-}
-
-fn changes_users(command: &CatalogCommand) -> bool {
-    matches!(
-        command,
-        CatalogCommand::DropUser { .. }
-            | CatalogCommand::SetAdmin { .. }
-            | CatalogCommand::Grant { .. }
-            | CatalogCommand::Revoke { .. }
-    )
 }
 
 enum Dropped {

@@ -29,6 +29,7 @@ mod data_level;
 mod delete;
 pub mod dev;
 pub mod embedded;
+mod everywhere;
 mod freshness;
 pub mod http_client;
 mod identity;

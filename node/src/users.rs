@@ -1,27 +1,13 @@
 //! Statements about users: passwords are hashed here, before anything is proposed, and a change is known to all nodes
-//! before it is answered.
-//!
-//! Requests are checked against the local catalog, because a round to the other nodes for each of them would be paid by
-//! every collector. So it is the rare statement that waits: until every node that can be reached has applied it. A node
-//! that cannot be reached then keeps the users that it knows until it is back.
+//! before it is answered. A node that cannot be reached then keeps the users that it knows until it is back.
 
 use crate::catalog::ChangeError;
 use crate::coordinator::NodeCoordinator;
 use crate::passwords::HashError;
 use api::coordinator::ExecuteError;
-use futures::future::join_all;
 use model::catalog::{CatalogCommand, CatalogError, User};
-use model::{GroupId, NodeId};
 use query::influxql::ast::{CreateUser, SetPassword, Statement};
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long the other nodes may take to apply a change, and to say so.
-const EVERYWHERE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long one of them may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pause between two questions; a follower hears of a commit with the next message.
-const PAUSE: Duration = Duration::from_millis(5);
 
 impl NodeCoordinator {
     /// Runs a statement with a password; `None` if it has none.
@@ -79,35 +65,6 @@ impl NodeCoordinator {
         self.change_catalog(&CatalogCommand::SetPassword { name: set.name.clone(), hash }, deadline).await?;
         self.wait_everywhere().await;
         Ok(())
-    }
-
-    /// Waits until every node that can be reached has applied what this one has.
-    pub(crate) async fn wait_everywhere(&self) {
-        let Some(meta) = self.host.group(GroupId::META) else { return };
-        let Some(index) = meta.status().applied else { return };
-        let catalog = self.host.catalog();
-        let others = catalog.nodes.keys().filter(|node| **node != self.host.node());
-        join_all(others.map(|node| self.wait_at(*node, index))).await;
-    }
-
-    async fn wait_at(&self, node: NodeId, index: u64) {
-        let deadline = Instant::now() + EVERYWHERE_TIMEOUT;
-        while Instant::now() < deadline {
-            match self.host.peer_status(node, ANSWER_TIMEOUT).await {
-                Ok(groups) => {
-                    let meta = groups.iter().find(|status| status.group == GroupId::META);
-                    if meta.is_some_and(|status| status.applied >= Some(index)) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%node, %error, "a change of users is not known there until it is back");
-                    return;
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        tracing::warn!(%node, "a change of users is not known there yet");
     }
 }
 

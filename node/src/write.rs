@@ -47,6 +47,7 @@ impl NodeCoordinator {
         self.until_founded(deadline).await?;
         let request = Arc::new(request);
         for _ in 0..REGISTRATIONS_MAX {
+            self.proven_catalog(deadline).await?;
             let known = |database: &Database| database.policy_for_write(&request.policy).is_some();
             let wanted = |catalog: &Catalog| catalog.database(&request.database).is_some_and(|d| known(d));
             let catalog = self.catalog_where(wanted, deadline).await;
@@ -68,6 +69,18 @@ impl NodeCoordinator {
             }
         }
         Err(WriteError::Timeout)
+    }
+
+    /// Makes sure that the ids of the local catalog are the ones in force: a database that was dropped and made again has
+    /// another one, and what was stored under the old one would be lost.
+    async fn proven_catalog(&self, deadline: Instant) -> Result<(), WriteError> {
+        match self.host.prove_catalog(deadline).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, "the catalog may be an old one");
+                Err(WriteError::Timeout)
+            }
+        }
     }
 
     /// Waits until the catalog tells which group each series belongs to. In a cluster that is being founded a database can

@@ -1,6 +1,7 @@
 //! All groups of a node: opens them, finds them, balances their leaders, stops them.
 
 mod barriers;
+mod catalog_proof;
 mod members;
 mod moves;
 mod open;
@@ -24,6 +25,7 @@ use crate::running::RunningQueries;
 use crate::state_machine::meta::CatalogCell;
 use crate::type_config::PeerAddr;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use catalog_proof::CatalogProof;
 use futures::future::{join_all, try_join_all};
 use model::catalog::Catalog;
 use model::{Clock, GroupId, NodeId};
@@ -83,6 +85,8 @@ pub struct RaftHost {
     state: ArcSwap<NodeState>,
     /// Whether fsyncs of the log take too long for this node to lead.
     pub(crate) disk_is_slow: AtomicBool,
+    /// Whether the catalog here is good enough to take writes by.
+    catalog_proof: CatalogProof,
     /// What the log took on disk when it was last looked.
     log_disk: Mutex<LogDisk>,
     /// What other nodes are told of the statements that run here.
@@ -152,6 +156,7 @@ impl RaftHost {
             log_damage: watch::Sender::new(None),
             state: ArcSwap::default(),
             disk_is_slow: AtomicBool::new(false),
+            catalog_proof: CatalogProof::default(),
             log_disk: Mutex::new(LogDisk::default()),
             running_queries: OnceLock::new(),
             clock: OnceLock::new(),
@@ -162,6 +167,7 @@ impl RaftHost {
         let mut tasks = vec![
             tokio::spawn(balance::run(Arc::downgrade(&host), (interval, hold), slow_disk)),
             tokio::spawn(barriers::serve(Arc::downgrade(&host), waiting)),
+            tokio::spawn(catalog_proof::run(Arc::downgrade(&host))),
             tokio::spawn(compaction::run(Arc::downgrade(&host))),
             tokio::spawn(supervise::run(Arc::downgrade(&host))),
             tokio::spawn(proof::run(Arc::downgrade(&host), proof_interval)),

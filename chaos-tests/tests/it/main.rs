@@ -70,6 +70,8 @@ mod prometheus;
 #[cfg(test)]
 mod recorded_writes;
 #[cfg(test)]
+mod recreated;
+#[cfg(test)]
 mod request_sequences;
 #[cfg(test)]
 mod retention;

@@ -280,7 +280,12 @@ mod tests {
     fn the_level_is_what_every_member_knows() {
         let mut four = catalog(4);
         let known = |levels: [u32; 4]| Seen {
-            levels: levels.into_iter().zip(1..).filter(|(level, _)| *level > 0).map(|(l, id)| (NodeId(id), l)).collect(),
+            levels: levels
+                .into_iter()
+                .zip(1..)
+                .filter(|(level, _)| *level > 0)
+                .map(|(l, id)| (NodeId(id), l))
+                .collect(),
             ..Seen::default()
         };
         let raised = |level| Some(MembershipCommand::RaiseLevel { level });

@@ -123,7 +123,8 @@ impl Server {
                 let range = read_range(asked.range)?;
                 let policy = asked.policy.map(RetentionPolicyId);
                 let series = self.selected(&selection)?.into_iter().map(|series| series.id);
-                let series = series.filter(|id| self.reader.is_active(*id, policy, range)).map(|id| id.0).collect();
+                let series =
+                    series.filter(|id| self.reader.is_active(*id, policy, range)).map(|id| id.0).collect();
                 Ok(vec![wire::ReadPart { series, ..wire::ReadPart::default() }])
             }
             Question::Columns(asked) => {

@@ -23,6 +23,7 @@ fn another_cluster_another_addressee_and_no_header_are_refused() {
             (Some(Header { cluster: "another".into(), ..ours.clone() }), Code::FailedPrecondition),
             (Some(Header { to: 2, ..ours.clone() }), Code::FailedPrecondition),
             (Some(Header { group: 99, ..ours.clone() }), Code::NotFound),
+            (Some(Header { feature_level: u32::MAX, ..ours.clone() }), Code::FailedPrecondition),
             (None, Code::InvalidArgument),
         ] {
             let append = AppendRequest { header: header.clone(), ..AppendRequest::default() };
@@ -46,7 +47,7 @@ async fn a_blank_node_says_who_it_is_and_may_refuse_to_found() {
     let refused = peer::bootstrap(&Tcp, &address, NodeId(1), &founding, TIMEOUT).await.unwrap_err();
     assert!(matches!(refused, PeerError::Refused { reason, .. } if reason == "not in c"));
     let mut client = PeerClient::connect(format!("http://{address}")).await.unwrap();
-    let status = StatusRequest { header: Some(Header::default()) };
+    let status = StatusRequest { header: Some(Header::default()), catalog_at: None };
     assert_eq!(client.status(status).await.unwrap_err().code(), Code::Unavailable);
 }
 

@@ -1,7 +1,7 @@
 //! Counters of the Raft log: what metrics export and what the durability tests assert on.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Number of size classes of [`LogStats::round_ops`].

@@ -1,0 +1,196 @@
+//! Whether the catalog on this node is good enough to take writes by, without asking anybody.
+//!
+//! A write is stored under the ids that the local catalog gives to its database and policy. One that was dropped and made
+//! again has others: what is stored by a catalog from before would be acknowledged, and lost. To ask the meta group's leader
+//! before each write would cost a round trip, so it is the rare statement that waits: whoever changes where points go tells
+//! all nodes the log index of the change, and waits for those it does not reach until they have heard no leader for
+//! [`lease`]. A node that heard none for so long, or has just been started, asks once ([`RaftHost::prove_catalog`]) before
+//! it trusts its catalog again.
+//!
+//! What is measured is always this process's own monotonic time; a process that was frozen finds that its last look is too
+//! long ago.
+
+use super::RaftHost;
+use crate::config::Tuning;
+use crate::error::{BarrierError, PeerError};
+use crate::group::Role;
+use model::{GroupId, NodeId};
+use parking_lot::Mutex;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often it is looked whether the leader is heard.
+const LOOK: Duration = Duration::from_millis(100);
+/// How much longer than the lease the leader must not have heard a node: for the looks, and messages under way.
+const MARGIN: Duration = Duration::from_millis(300);
+
+/// How long after the last word of a leader the catalog is trusted.
+fn lease(tuning: &Tuning) -> Duration {
+    tuning.election_min
+}
+
+/// What is known of the local catalog.
+#[derive(Debug, Default)]
+pub(crate) struct CatalogProof {
+    /// When a leader was last heard, in one chain of looks since the catalog was current; `None`: it has to be proven.
+    heard: Mutex<Option<Instant>>,
+    /// The log index of the newest change that this node was told of.
+    required: AtomicU64,
+}
+
+impl CatalogProof {
+    /// Goes on with the chain, or ends it.
+    fn look(&self, since_heard: Option<Duration>, lease: Duration, now: Instant) {
+        let mut heard = self.heard.lock();
+        let is_unbroken = heard.is_some_and(|at| now.duration_since(at) <= lease);
+        let at = since_heard.and_then(|since| now.checked_sub(since));
+        // A word from before the last one counted says nothing new.
+        *heard = match (*heard, at) {
+            (Some(last), Some(at)) if is_unbroken => Some(last.max(at)),
+            (Some(last), None) if is_unbroken => Some(last),
+            _ => None,
+        };
+    }
+
+    fn is_fresh(&self, applied: Option<u64>, lease: Duration, now: Instant) -> bool {
+        let is_heard = self.heard.lock().is_some_and(|at| now.duration_since(at) <= lease);
+        is_heard && applied.unwrap_or(0) >= self.required.load(Ordering::Acquire)
+    }
+
+    /// The catalog had everything that was acknowledged before `at`.
+    fn proven(&self, at: Instant) {
+        let mut heard = self.heard.lock();
+        *heard = Some(heard.map_or(at, |last| last.max(at)));
+    }
+}
+
+/// Looks as long as the host lives.
+pub(super) async fn run(host: Weak<RaftHost>) {
+    loop {
+        sleep(LOOK).await;
+        let Some(host) = host.upgrade().filter(|host| !host.is_stopping()) else { return };
+        host.catalog_proof.look(host.since_meta_leader(), lease(host.tuning()), Instant::now());
+    }
+}
+
+impl RaftHost {
+    /// Makes sure that the local catalog has all changes of databases and policies that were acknowledged before now. Asks
+    /// nobody as long as a leader of the meta group is heard.
+    ///
+    /// # Errors
+    ///
+    /// [`BarrierError`] if the catalog may be an old one.
+    pub async fn prove_catalog(&self, deadline: Instant) -> Result<(), BarrierError> {
+        let stopped = BarrierError::Stopped { group: GroupId::META };
+        let meta = self.group(GroupId::META).ok_or(stopped)?;
+        let begun = Instant::now();
+        if self.catalog_proof.is_fresh(meta.applied(), lease(self.tuning()), begun) {
+            return Ok(());
+        }
+        meta.read_barrier(deadline).await?;
+        self.catalog_proof.proven(begun);
+        Ok(())
+    }
+
+    /// From now on the catalog is trusted only if it has this entry of the meta group's log.
+    pub(crate) fn require_catalog(&self, index: u64) {
+        self.catalog_proof.required.fetch_max(index, Ordering::AcqRel);
+    }
+
+    /// Tells a node of a change of the catalog. Answers what it has applied of the meta group's log.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`]: it may not know.
+    pub async fn tell_of_change(
+        &self,
+        node: NodeId,
+        index: u64,
+        timeout: Duration,
+    ) -> Result<Option<u64>, PeerError> {
+        let address = self.peer_address(node)?;
+        let reply = self.peer(node, &address).tell_of_change(index, timeout).await?;
+        let meta = reply.groups.iter().find(|group| group.group == GroupId::META.0);
+        Ok(meta.and_then(|group| group.applied))
+    }
+
+    /// Whether the meta group's leader has not heard a node for so long that the node does not trust its catalog.
+    pub async fn distrusts_its_catalog(&self, node: NodeId, timeout: Duration) -> bool {
+        let Some(leader) = self.group(GroupId::META).and_then(|meta| meta.leader()) else { return false };
+        let Ok(told) = self.peer_status(leader, timeout).await else { return false };
+        let meta = told.iter().find(|status| status.group == GroupId::META && status.role == Role::Leader);
+        let peer = meta.and_then(|status| status.peers.iter().find(|peer| peer.node == node));
+        let silence = peer.and_then(|peer| peer.since_ack);
+        silence.is_some_and(|silence| silence >= lease(self.tuning()) + MARGIN)
+    }
+
+    /// Time since this node heard that there is a leader; as the leader, that it has a quorum.
+    fn since_meta_leader(&self) -> Option<Duration> {
+        let status = self.group(GroupId::META)?.status();
+        if status.role == Role::Leader { status.since_quorum_ack } else { status.since_leader }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_millis(1_500);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn it_is_trusted_as_long_as_a_leader_is_heard_without_a_gap() {
+        let (proof, start) = (CatalogProof::default(), Instant::now());
+        proof.look(Some(ms(0)), LEASE, start);
+        assert!(
+            !proof.is_fresh(Some(9), LEASE, start),
+            "a leader was heard, but the catalog may be of yesterday"
+        );
+        proof.proven(start);
+        assert!(proof.is_fresh(Some(9), LEASE, start + LEASE));
+        assert!(!proof.is_fresh(Some(9), LEASE, start + LEASE + ms(1)));
+        proof.look(Some(ms(100)), LEASE, start + ms(1_000));
+        assert!(proof.is_fresh(Some(9), LEASE, start + ms(2_400)));
+        assert!(!proof.is_fresh(Some(9), LEASE, start + ms(2_401)));
+    }
+
+    #[test]
+    fn after_a_gap_it_has_to_be_proven_again() {
+        let (proof, start) = (CatalogProof::default(), Instant::now());
+        proof.proven(start);
+        // The process was frozen, and heard the leader before it looked.
+        proof.look(Some(ms(0)), LEASE, start + ms(10_000));
+        assert!(!proof.is_fresh(Some(9), LEASE, start + ms(10_000)));
+        proof.look(Some(ms(0)), LEASE, start + ms(10_100));
+        assert!(!proof.is_fresh(Some(9), LEASE, start + ms(10_100)));
+        proof.proven(start + ms(10_200));
+        assert!(proof.is_fresh(Some(9), LEASE, start + ms(10_300)));
+    }
+
+    #[test]
+    fn silence_is_no_gap_until_the_lease_is_over() {
+        let (proof, start) = (CatalogProof::default(), Instant::now());
+        proof.proven(start);
+        for at in [500, 1_000, 1_500] {
+            proof.look(None, LEASE, start + ms(at));
+            assert!(proof.is_fresh(None, LEASE, start + ms(at)));
+        }
+        proof.look(None, LEASE, start + ms(1_600));
+        assert!(!proof.is_fresh(None, LEASE, start + ms(1_600)));
+    }
+
+    #[test]
+    fn a_change_that_was_told_has_to_be_there() {
+        let (proof, start) = (CatalogProof::default(), Instant::now());
+        proof.proven(start);
+        proof.required.store(8, Ordering::Release);
+        assert!(!proof.is_fresh(None, LEASE, start));
+        assert!(!proof.is_fresh(Some(7), LEASE, start));
+        assert!(proof.is_fresh(Some(8), LEASE, start));
+    }
+}
