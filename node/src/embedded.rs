@@ -14,8 +14,8 @@ use anyhow::Context;
 use api::Coordinator;
 use api::coordinator::{ExecuteError, ExecuteRequest, Reading, WriteError, WriteRequest};
 use bytes::Bytes;
-use model::feature_level::FEATURE_LEVEL;
 use model::catalog::NodeInfo;
+use model::feature_level::FEATURE_LEVEL;
 use model::{Clock, GroupId};
 use parking_lot::Mutex;
 use query::influxql::parse_statement;
@@ -104,7 +104,8 @@ impl Embedded {
         let has_others = config.peers.iter().any(|peer| *peer != config.address);
         let volume = Volume::open(&config.data_dir, has_others)?;
         let info = NodeInfo { peer_addr: config.address.clone(), ..NodeInfo::default() };
-        let membership = Arc::new(Membership::open(volume, info, FEATURE_LEVEL, Arc::clone(&config.connect))?);
+        let membership =
+            Arc::new(Membership::open(volume, info, FEATURE_LEVEL, Arc::clone(&config.connect))?);
         let peers = PeerServer::new(Arc::clone(&membership) as Arc<dyn PeerControl>);
         let (log, running, failure) = (Mutex::default(), Mutex::default(), Mutex::default());
         let node = Arc::new(Self { config, membership, peers, log, running, failure });

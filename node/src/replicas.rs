@@ -12,6 +12,7 @@ use model::scan::GroupReader;
 use model::{GroupId, NodeId};
 use parking_lot::Mutex;
 use query::{Budget, MemoryPool, QueryError, QueryLimits};
+use raft::simulation::is_simulated;
 use raft::{Freshened, Group, NoMemory, ReadAccount, ReadAccounts, ReadFailure, RemoteReader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -118,6 +119,10 @@ impl NodeCoordinator {
         let groups: Vec<Arc<Group>> = groups.filter(|group| !is_read_here(group)).collect();
         if groups.is_empty() {
             return Ok(Elsewhere::default());
+        }
+        if let Some(group) = groups.first().filter(|_| is_simulated()) {
+            // Reading there takes a thread that waits while others go on; a simulation has one.
+            return Err(unfit(group, "it is read on other nodes"));
         }
         let catalog = self.host.catalog();
         let me = self.host.node();

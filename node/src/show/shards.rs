@@ -12,7 +12,7 @@ use model::delete::Measurements;
 use model::{Delete, RetentionPolicyId, TagPredicate, TimeRange};
 use query::Budget;
 use query::result::{Cell, Series};
-use raft::Group;
+use raft::{Group, blocking};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -68,7 +68,7 @@ impl NodeCoordinator {
         let budget = Arc::new(Budget::new(&self.limits.query, deadline.into_std()));
         let replicas = self.open_replicas(&elsewhere, &budget, deadline)?;
         let catalog = Arc::clone(catalog);
-        let asking = tokio::task::spawn_blocking(move || {
+        let asking = blocking::run(move || {
             let policies = catalog.databases.iter().flat_map(|database| &database.policies);
             let of = |policy: &RetentionPolicy| {
                 let slices = |(group, reader): &Replica| (Arc::clone(group), reader.slices(policy.id));

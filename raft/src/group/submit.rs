@@ -1,6 +1,7 @@
 //! Submitting a command from any node: to the leader, wherever it is, again and again until the deadline.
 
 use super::{Group, RaftInstance};
+use crate::blocking;
 use crate::command;
 use crate::error::SubmitError;
 use crate::network::rpc::Peer;
@@ -203,7 +204,7 @@ impl Group {
             return command;
         };
         let keys = command.clone();
-        let naming = tokio::task::spawn_blocking(move || command::known::with_ids(&keys, &store));
+        let naming = blocking::run(move || command::known::with_ids(&keys, &store));
         naming.await.ok().flatten().unwrap_or(command)
     }
 

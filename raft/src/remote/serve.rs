@@ -5,6 +5,7 @@
 
 use super::chunk::{self, Sent};
 use super::{ReadAccount, lists};
+use crate::blocking;
 use crate::group::Group;
 use crate::host::RaftHost;
 use model::scan::{
@@ -62,7 +63,7 @@ pub(crate) async fn read(
     };
     let reader = store.reader_until(Arc::clone(&stop));
     let work = move || Server { group, reader, account, stop }.answer(question);
-    let answer = tokio::task::spawn_blocking(work).await;
+    let answer = blocking::run(work).await;
     drop(asker);
     answer.map_err(|error| Status::internal(error.to_string()))?
 }
