@@ -6,7 +6,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check deploy-check rehearsal bench chaos fuzz-influxql fuzz-line-protocol clean
+.PHONY: help demo test check deploy-check rehearsal bench chaos reliability fuzz-influxql fuzz-line-protocol clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
@@ -54,6 +54,12 @@ chaos: ## SEEDS=n: so many simulated clusters under faults. Without: ten minutes
 	$(if $(SEEDS),\
 	  $(TARGET_DIR)/release/simulate --seeds $(SEEDS) --from $(or $(FROM),1),\
 	  $(TARGET_DIR)/release/soak --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED)))
+
+# make reliability FAULTS="--kills 100 --restarts 30"
+reliability: ## What writers see of leaders killed, restarts, drains and lost volumes; every point is read back.
+	scripts/install-deps.sh --for test
+	cargo build --release --workspace
+	$(TARGET_DIR)/release/reliability $(FAULTS)
 
 # make fuzz-influxql STATEMENTS=100000 SEED=7
 fuzz-influxql: ## Random statements against a real influxd and a cluster, answers compared to the byte.

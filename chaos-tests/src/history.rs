@@ -38,6 +38,8 @@ pub struct History {
     pub resent: u64,
     /// The longest time from a request to its answer.
     pub slowest: Duration,
+    /// The longest time from the first sending of a batch to its 204, since somebody looked.
+    pub longest: Duration,
 }
 
 impl History {
@@ -98,6 +100,7 @@ impl History {
         if answer["results"][0].get("error").is_some() || answer["results"][0].get("partial").is_some() {
             return failures.add(format!("{place}: {}", shorten(&answer.to_string())));
         }
+        failures.checked(rows.len() as u64);
         let mut seen = vec![false; self.outcomes.len()];
         for row in rows {
             match self.check_row(measurement, host, row) {

@@ -31,6 +31,7 @@ pub fn shorten(text: &str) -> String {
 pub struct Failures {
     lines: Vec<String>,
     total: usize,
+    points: u64,
 }
 
 /// Most failures that are shown in full.
@@ -43,6 +44,16 @@ impl Failures {
         if self.lines.len() < SHOWN_FAILURES_MAX {
             self.lines.push(failure);
         }
+    }
+
+    /// Notes that so many points were compared.
+    pub fn checked(&mut self, points: u64) {
+        self.points += points;
+    }
+
+    /// How many points were compared.
+    pub fn points(&self) -> u64 {
+        self.points
     }
 
     /// Those that are shown.

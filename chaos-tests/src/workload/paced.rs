@@ -70,6 +70,12 @@ impl PacedLoad {
         self.shared.history().acknowledged()
     }
 
+    /// The longest that a batch was on its way, from its first sending to its 204, of those acknowledged since the last
+    /// call: what a collector sees of a fault.
+    pub fn take_longest(&self) -> Duration {
+        std::mem::take(&mut self.shared.history().longest)
+    }
+
     /// Stops, waits for the last answers and hands out what the users were told.
     pub fn finish(self) -> History {
         self.shared.stopped.store(true, Ordering::Relaxed);
@@ -116,6 +122,7 @@ impl Shared {
                     history.slowest = history.slowest.max(sent.elapsed());
                     if answer.status == 204 {
                         history.set(batch, Outcome::Acknowledged);
+                        history.longest = history.longest.max(first.elapsed());
                     } else {
                         let text = answer.text();
                         history.refusals.push(format!("batch {batch} node {node}: {} {text}", answer.status));
