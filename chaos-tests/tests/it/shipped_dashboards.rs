@@ -164,7 +164,11 @@ impl Selector {
     }
 
     fn faults(&self, sample: Option<&Self>, page: &str) -> Vec<String> {
-        let Some(sample) = sample else { return vec!["no node has it".to_owned()] };
+        let Some(sample) = sample else {
+            // One that has no value yet is announced all the same.
+            let announced = page.contains(&format!("# TYPE {} ", self.metric));
+            return if announced { Vec::new() } else { vec!["no node has it".to_owned()] };
+        };
         let mut faults = Vec::new();
         for (label, value) in self.labels.iter().filter(|(label, _)| !TARGET_LABELS.contains(&label.as_str()))
         {
