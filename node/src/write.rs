@@ -57,6 +57,10 @@ impl NodeCoordinator {
             match self.prepare(&request, &catalog, &database).await? {
                 Outcome::Refused(error) => return Err(error),
                 Outcome::UnknownFields(fields) => self.register(&database, fields, deadline).await?,
+                Outcome::Disagreement(fields) => {
+                    self.register(&database, fields, deadline).await?;
+                    return Err(WriteError::Rejected("field type conflict".to_owned()));
+                }
                 Outcome::Ready(prepared) => {
                     let request = Arc::clone(&request);
                     let again = bugs::is(Bug::StampedAgain).then(|| Instant::now() + ATTEMPT);

@@ -2,12 +2,13 @@
 
 use model::FieldType;
 
-/// What was dropped from one body. Only one reason is told, as 1.x does: of the limits before any other, and of several
-/// the first one.
+/// What was dropped from one body. Only one reason is told, as 1.x does, which looks through the points for one kind after
+/// the other: limits, then tags, then fields; of several the first one.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
     series_limit: Option<String>,
     values_limit: Option<String>,
+    tag_reason: Option<String>,
     first_reason: Option<String>,
     points: usize,
     /// Points older than the policy keeps.
@@ -18,6 +19,12 @@ impl Drops {
     /// Counts a dropped point.
     pub(super) fn add(&mut self, reason: String) {
         self.first_reason.get_or_insert(reason);
+        self.points += 1;
+    }
+
+    /// Counts a point dropped for a tag.
+    pub(super) fn add_tag(&mut self, reason: String) {
+        self.tag_reason.get_or_insert(reason);
         self.points += 1;
     }
 
@@ -40,7 +47,7 @@ impl Drops {
 
     /// The text of the 400 answer: a dropped point outweighs a line that did not parse.
     pub(super) fn complaint(&self, parse_complaint: Option<String>) -> Option<String> {
-        let reasons = [&self.series_limit, &self.values_limit, &self.first_reason];
+        let reasons = [&self.series_limit, &self.values_limit, &self.tag_reason, &self.first_reason];
         if let Some(reason) = reasons.into_iter().flatten().next() {
             return Some(partial(reason, self.points));
         }

@@ -2,7 +2,6 @@
 //! are a few comparisons away, and nothing is allocated for a field that is known.
 
 use super::check;
-use api::coordinator::WriteError;
 use hashbrown::HashMap;
 use model::catalog::{FieldTable, Measurement, NewField};
 use model::line_protocol::Field;
@@ -21,6 +20,10 @@ pub(super) enum Resolved {
     /// The point cannot be stored, for this reason.
     Dropped(String),
 }
+
+/// New points of a body disagree on a field's type, where nothing was ever written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Disagreement;
 
 /// The fields of one database while one body is prepared.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl<'c> Fields<'c> {
         &mut self,
         measurement: &[u8],
         fields: &[Field<'_>],
-    ) -> Result<Resolved, WriteError> {
+    ) -> Result<Resolved, Disagreement> {
         self.ids.clear();
         let known = self.measurement(measurement);
         let mut complete = true;
@@ -59,9 +62,15 @@ impl<'c> Fields<'c> {
                     let reason = check::type_conflict(&shown(measurement), &name, field_type, def.field_type);
                     return Ok(Resolved::Dropped(reason));
                 }
-                None => {
-                    self.note_unknown(measurement, &name, field_type)?;
-                    complete = false;
+                None => complete = false,
+            }
+        }
+        if !complete {
+            // Only now: a point that is dropped gives no field its type.
+            for field in fields.iter().filter(|f| &*f.name != b"time") {
+                let name = series::shown(&field.name);
+                if known.is_none_or(|m| !m.fields.contains_key(&*name)) {
+                    self.note_unknown(measurement, &name, field.value.field_type())?;
                 }
             }
         }
@@ -78,8 +87,8 @@ impl<'c> Fields<'c> {
     }
 
     /// The fields that nobody wrote before, in a fixed order, so that ids follow names and not a hash map's mood.
-    pub(super) fn into_unknown(self) -> Vec<NewField> {
-        let fields = self.unknown.into_iter();
+    pub(super) fn take_unknown(&mut self) -> Vec<NewField> {
+        let fields = std::mem::take(&mut self.unknown).into_iter();
         let mut fields: Vec<NewField> = fields
             .map(|((measurement, field), field_type)| NewField { measurement, field, field_type })
             .collect();
@@ -97,14 +106,14 @@ impl<'c> Fields<'c> {
     }
 
     /// Two new points of one body that disagree on a new field's type. The first one sets it and the others are dropped,
-    /// as 1.x does; only where nothing was ever written does 1.x store nothing of the body.
-    fn note_unknown(&mut self, measurement: &[u8], field: &str, is: FieldType) -> Result<(), WriteError> {
+    /// as 1.x does; only where nothing was ever written does 1.x store nothing of the body, but the types of the fields so far.
+    fn note_unknown(&mut self, measurement: &[u8], field: &str, is: FieldType) -> Result<(), Disagreement> {
         let name = (Arc::from(&*shown(measurement)), Arc::from(field));
         let seen = self.unknown.entry(name).or_insert(is);
         if *seen == is || !self.table.measurements.is_empty() {
             return Ok(());
         }
-        Err(WriteError::Rejected("field type conflict".to_owned()))
+        Err(Disagreement)
     }
 }
 

@@ -36,6 +36,9 @@ pub enum Outcome {
     Refused(WriteError),
     /// These fields need an id first; then prepare again.
     UnknownFields(Vec<NewField>),
+    /// New points disagree on the type of a field: nothing of the body is stored, but these fields have their types from now
+    /// on, so that the same body fares better when it is sent again.
+    Disagreement(Vec<NewField>),
     /// Commands to submit.
     Ready(Prepared),
 }
@@ -65,6 +68,8 @@ enum NewSeries {
 /// Why a body is not prepared to its end.
 enum Stop {
     Refused(WriteError),
+    /// As [`Outcome::Disagreement`].
+    Disagreement(Vec<NewField>),
     /// It has more new series than there is room for: all of them must be left out, the first ones too.
     SeriesLimit,
 }
@@ -78,6 +83,7 @@ pub fn prepare(request: &WriteRequest, around: &Surroundings<'_>) -> Outcome {
     match outcome {
         Ok(outcome) => outcome,
         Err(Stop::Refused(error)) => Outcome::Refused(error),
+        Err(Stop::Disagreement(fields)) => Outcome::Disagreement(fields),
         Err(Stop::SeriesLimit) => Outcome::Refused(WriteError::Internal("series limit".to_owned())),
     }
 }
@@ -185,7 +191,10 @@ impl<'c> Router<'c> {
         if line.series.is_none() && !self.welcomes(line, key)? {
             return Ok(());
         }
-        match self.fields.resolve(&key[..line.measurement_len()], fields).map_err(Stop::Refused)? {
+        let Ok(resolved) = self.fields.resolve(&key[..line.measurement_len()], fields) else {
+            return Err(Stop::Disagreement(self.fields.take_unknown()));
+        };
+        match resolved {
             Resolved::Known => {
                 let target = Target { group: line.group, hash: line.hash, series: line.series, key };
                 let ids = self.fields.ids();
@@ -206,7 +215,7 @@ impl<'c> Router<'c> {
     fn welcomes(&mut self, line: &Located<'_>, key: &[u8]) -> Result<bool, Stop> {
         let (measurement, tags) = key.split_at(line.measurement_len());
         if check::has_time_tag(tags) {
-            self.drops.add(check::forbidden_time_tag(&shown(measurement)));
+            self.drops.add_tag(check::forbidden_time_tag(&shown(measurement)));
             return Ok(false);
         }
         match self.cardinality.judge(line.hash, key, line.measurement_len()) {
@@ -220,8 +229,8 @@ impl<'c> Router<'c> {
         Ok(false)
     }
 
-    fn finish(self, parse_complaint: Option<String>) -> Outcome {
-        let unknown = self.fields.into_unknown();
+    fn finish(mut self, parse_complaint: Option<String>) -> Outcome {
+        let unknown = self.fields.take_unknown();
         if !unknown.is_empty() {
             return Outcome::UnknownFields(unknown);
         }

@@ -2,6 +2,7 @@
 //! itself. What [`super::prepare`] does must come to the same.
 
 use super::super::check::{self, Drops};
+use super::super::fields::Disagreement;
 use api::coordinator::{WriteError, WriteRequest};
 use bytes::Bytes;
 use model::batch::{BatchHeader, BatchWriter, Row, RowSeries};
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(super) enum Outcome {
     Refused(WriteError),
+    Disagreement(Vec<NewField>),
     UnknownFields(Vec<NewField>),
     Ready { commands: Vec<(GroupId, Bytes)>, points: usize, dropped: usize, complaint: Option<String> },
 }
@@ -41,14 +43,15 @@ pub(super) fn prepare(
     let mut batches = Batches::new();
     let mut points = 0;
     let clash = store(&parsed, catalog, now_ns, id, &mut drops, &mut unknown, &mut batches, &mut points);
-    if let Err(error) = clash {
-        return Outcome::Refused(error);
+    let fields = unknown.into_iter().map(|((measurement, field), field_type): ((String, String), _)| {
+        NewField { measurement: measurement.into(), field: field.into(), field_type }
+    });
+    let fields: Vec<NewField> = fields.collect();
+    if clash.is_err() {
+        return Outcome::Disagreement(fields);
     }
-    if !unknown.is_empty() {
-        let fields = unknown.into_iter().map(|((measurement, field), field_type): ((String, String), _)| {
-            NewField { measurement: measurement.into(), field: field.into(), field_type }
-        });
-        return Outcome::UnknownFields(fields.collect());
+    if !fields.is_empty() {
+        return Outcome::UnknownFields(fields);
     }
     let commands = batches.into_iter().map(|(group, (batch, _))| (group, raft::command::write(batch)));
     Outcome::Ready {
@@ -71,7 +74,7 @@ fn store(
     unknown: &mut BTreeMap<(String, String), FieldType>,
     batches: &mut Batches,
     points: &mut usize,
-) -> Result<(), WriteError> {
+) -> Result<(), Disagreement> {
     let database = &catalog.databases[0];
     let policy = database.default_policy().unwrap();
     let header =
@@ -84,12 +87,12 @@ fn store(
         }
         let measurement = String::from_utf8_lossy(&line.measurement()).into_owned();
         if line.tags().any(|(tag, _)| &*tag == b"time") {
-            drops.add(check::forbidden_time_tag(&measurement));
+            drops.add_tag(check::forbidden_time_tag(&measurement));
             continue;
         }
         let mut rows = Vec::new();
         let mut complete = true;
-        let mut conflict = None;
+        let (mut conflict, mut new) = (None, Vec::new());
         for field in parsed.fields_of(line).iter().filter(|field| &*field.name != b"time") {
             let name = String::from_utf8_lossy(&field.name).into_owned();
             let is = field.value.field_type();
@@ -101,11 +104,14 @@ fn store(
                 }
                 None => {
                     complete = false;
-                    let seen = *unknown.entry((measurement.clone(), name)).or_insert(is);
-                    if seen != is && database.fields.measurements.is_empty() {
-                        return Err(WriteError::Rejected("field type conflict".to_owned()));
-                    }
+                    new.push((name, is));
                 }
+            }
+        }
+        for (name, is) in new.into_iter().filter(|_| conflict.is_none()) {
+            let seen = *unknown.entry((measurement.clone(), name)).or_insert(is);
+            if seen != is && database.fields.measurements.is_empty() {
+                return Err(Disagreement);
             }
         }
         if let Some(reason) = conflict {
