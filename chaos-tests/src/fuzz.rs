@@ -23,6 +23,7 @@ mod conflict;
 mod explained;
 mod expression;
 mod msgpack;
+mod rewrite;
 mod select;
 mod show;
 mod time_text;

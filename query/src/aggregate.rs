@@ -93,8 +93,8 @@ impl Reducer {
         for run in rows.chunks_mut(RUN) {
             budget.check()?;
             match self {
-                Self::Top(_) => run.sort_by(|a, b| order::compare(&points.values[*b], &points.values[*a])),
-                _ => run.sort_by(|a, b| order::compare(&points.values[*a], &points.values[*b])),
+                Self::Top(_) => run.sort_by(|a, b| order::total(&points.values[*b], &points.values[*a])),
+                _ => run.sort_by(|a, b| order::total(&points.values[*a], &points.values[*b])),
             }
         }
         budget.check()

@@ -43,6 +43,14 @@ pub fn deletes(statement: &Statement, context: &ShowContext<'_>) -> Result<Vec<D
         _ => return Ok(Vec::new()),
     };
     let database = database(context)?;
+    // Where patterns match nothing, 1.x does not look at the clause.
+    if !sources.is_empty() && sources.iter().all(is_pattern) {
+        let known = database.fields.measurements.keys();
+        let named = known.map(|name| contains(sources, name)).collect::<Result<Vec<_>, _>>()?;
+        if !named.contains(&true) {
+            return Ok(Vec::new());
+        }
+    }
     let filter = Filter::of(condition, context)?;
     let range = filter.range.unwrap_or(TimeRange::ALL);
     let mut deletes = Vec::new();
@@ -74,6 +82,10 @@ fn delete(
     (predicate, range): (TagPredicate, TimeRange),
 ) -> Delete {
     Delete { database: database.id, policy: None, measurements, predicate, range }
+}
+
+fn is_pattern(source: &Source) -> bool {
+    matches!(source, Source::Measurement(name) if name.regex.is_some())
 }
 
 /// Whether a measurement is one of FROM's; all are if there is none.
@@ -186,6 +198,12 @@ mod tests {
         check("DROP MEASUREMENT m", expect![[r#"Named("m") All always"#]]);
         check("DROP MEASUREMENT nope", expect![[""]]);
         check("SELECT f FROM m", expect![[""]]);
+    }
+
+    #[test]
+    fn a_clause_is_not_looked_at_where_patterns_match_nothing() {
+        check("DELETE FROM /nope/ WHERE a", expect![[""]]);
+        check("DELETE FROM /nope/, m WHERE a", expect![["invalid condition expression: a"]]);
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Explainer<'_> {
         let name = |input: &Input| self.typed_name(fragment, *input);
         let mut fields = Vec::new();
         let (expression, columns) = match &op.kind {
-            FragmentOpKind::Nothing => return Ok(None),
+            FragmentOpKind::Nothing(_) => return Ok(None),
             FragmentOpKind::Fold(kind, input) => {
                 fields.push(*input);
                 (Some(format!("{}({})", fold_name(*kind), name(input))), Vec::new())

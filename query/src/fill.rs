@@ -1,6 +1,7 @@
 //! fill(): points for the windows that have none.
 
 use crate::budget::Budget;
+use crate::cast::truncated;
 use crate::error::QueryError;
 use crate::points::Points;
 use crate::result::Cell;
@@ -110,7 +111,7 @@ impl Filler<'_> {
         match (&self.points.values[previous], &self.points.values[next]) {
             (Cell::Float(a), Cell::Float(b)) => Cell::Float(slope(b - a) * steps + a),
             (Cell::Integer(a), Cell::Integer(b)) => {
-                Cell::Integer((slope(b.wrapping_sub(*a) as f64) * steps + *a as f64) as i64)
+                Cell::Integer(truncated(slope(b.wrapping_sub(*a) as f64) * steps + *a as f64))
             }
             (Cell::Unsigned(a), Cell::Unsigned(b)) => {
                 Cell::Unsigned((slope(b.wrapping_sub(*a) as f64) * steps + *a as f64) as u64)

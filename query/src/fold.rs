@@ -53,6 +53,10 @@ pub(crate) trait Accumulator<T>: Clone + Send + Debug + 'static {
     fn seal(&mut self, _closing: Option<Closing<'_>>) {}
     /// Adds another series.
     fn merge(&mut self, other: Self);
+    /// Bytes that it keeps beside itself; only where there is one window.
+    fn held_bytes(&self) -> usize {
+        0
+    }
     /// The value, and the time of the point if the aggregate selects one.
     fn finish(self) -> (Option<i64>, crate::result::Cell);
 }
@@ -95,7 +99,7 @@ pub(crate) trait FoldState: Send + Debug {
     fn is_empty(&self) -> bool;
     /// Closes the current series. With `closing`, which of several points of one time counts is a matter of their series.
     fn end_series(&mut self, closing: Option<Closing<'_>>);
-    /// Bytes that the windows take.
+    /// Bytes that the windows and what is kept of each series take.
     fn bytes(&self) -> usize;
     /// Adds the state of the same aggregate from elsewhere; both have closed their series.
     fn merge(&mut self, other: Box<dyn FoldState>);
@@ -281,7 +285,8 @@ impl<T: Scalar, A: Accumulator<T>> FoldState for WindowFold<T, A> {
     }
 
     fn bytes(&self) -> usize {
-        (self.group.starts.len() + self.series.starts.len()) * (size_of::<i64>() + size_of::<A>())
+        let held = self.group.accumulators.first().map_or(0, A::held_bytes);
+        (self.group.starts.len() + self.series.starts.len()) * (size_of::<i64>() + size_of::<A>()) + held
     }
 
     fn merge(&mut self, other: Box<dyn FoldState>) {

@@ -13,7 +13,7 @@ use crate::fold::columns::Input;
 use crate::fold::rows::RowsOp;
 use crate::fold::series::half_open;
 use crate::fold::{FoldKind, FoldState};
-use crate::points::Points;
+use crate::points::{Points, shard_group};
 use crate::window::Window;
 use model::scan::{ColumnBatch, GroupReader, Order, ScanError, SeriesRef};
 use model::{DatabaseId, FieldId, RetentionPolicyId, TagPredicate, TimeRange};
@@ -43,8 +43,9 @@ pub struct Fragment {
 pub(crate) enum FragmentWork {
     /// List tag keys and the fields that have points in shard groups of a range: what 1.x knows when it reads that range.
     Describe(TimeRange),
-    /// See whether a series is selected at all.
-    Probe(Arc<ReadWork>),
+    /// See in which shard groups of 1.x more output series than so many are selected, and in which the measurement has the
+    /// field of an op.
+    Probe(Arc<ReadWork>, usize, usize),
     /// Read points.
     Read(Arc<ReadWork>),
 }
@@ -60,6 +61,8 @@ pub(crate) struct ReadWork {
     pub(crate) series_limit: Option<usize>,
     /// Windows that each output series gets of each op, whatever it holds, because they are filled.
     pub(crate) filled_windows: Option<u64>,
+    /// What the outermost level reads, inclusive: 1.x opens the shard groups of that, whatever a subquery reads of them.
+    pub(crate) opened: (i64, i64),
 }
 
 /// One thing to compute from a series.
@@ -79,8 +82,8 @@ pub(crate) enum FragmentOpKind {
     Fold(FoldKind, Input),
     /// Carry rows.
     Rows(RowsOp),
-    /// The measurement lacks what is asked for.
-    Nothing,
+    /// The measurement lacks what is asked for, or has it in a field that is not taken.
+    Nothing(Option<FieldId>),
 }
 
 /// The answer of one group to one fragment.
@@ -95,7 +98,32 @@ pub struct Partial {
     /// Answer to [`FragmentWork::Describe`].
     pub(crate) reads_shards: bool,
     /// Answer to [`FragmentWork::Probe`].
-    pub(crate) selects: bool,
+    pub(crate) probed: Probed,
+}
+
+/// Shard groups, by where they start.
+#[derive(Debug, Default)]
+pub(crate) struct Probed {
+    /// Output series that are selected: no more of them than have to be told apart.
+    series: BTreeMap<i64, BTreeSet<TagValues>>,
+    /// Those where a series of the measurement has the field.
+    field: BTreeSet<i64>,
+}
+
+impl Probed {
+    /// Adds what another group found.
+    pub(crate) fn extend(&mut self, other: Self) {
+        for (start, series) in other.series {
+            self.series.entry(start).or_default().extend(series);
+        }
+        self.field.extend(other.field);
+    }
+
+    /// Whether 1.x has a series to read behind so many that it skips, with points or without.
+    pub(crate) fn selects(&self, skipped: usize) -> bool {
+        let mut found = self.series.iter().filter(|(start, _)| self.field.contains(start));
+        found.any(|(_, series)| series.len() > skipped)
+    }
 }
 
 /// What an op made, by output group.
@@ -208,7 +236,7 @@ impl Fragment {
         budget.check()?;
         let work = match &self.work {
             FragmentWork::Describe(range) => return self.describe(reader, *range, budget),
-            FragmentWork::Probe(work) => return Ok(self.probe(work, reader)),
+            FragmentWork::Probe(work, op, skipped) => return Ok(self.probe((work, *op, *skipped), reader)),
             FragmentWork::Read(work) => work,
         };
         let mut replaced = 0;
@@ -274,6 +302,10 @@ impl Fragment {
         let mut batch = ColumnBatch::default();
         for series in reader.series(self.database, measurement, &TagPredicate::All) {
             budget.check()?;
+            // One bit, where a seek may read the disk: most series that ever were are of other times.
+            if !reader.is_active(series.id, Some(self.policy), range) {
+                continue;
+            }
             column.seek(series.id, range, Order::Ascending)?;
             while let Some(bounds) = column.next_chunk()? {
                 let mut found = range.contains(bounds.first) || range.contains(bounds.last);
@@ -289,23 +321,51 @@ impl Fragment {
         Ok(false)
     }
 
-    /// Whether a series passes what WHERE says about tags.
-    fn probe(&self, work: &ReadWork, reader: &dyn GroupReader) -> Partial {
+    /// In which shard groups a series passes what WHERE says about tags, and in which the field of the op is known.
+    fn probe(&self, (work, op, skipped): (&ReadWork, usize, usize), reader: &dyn GroupReader) -> Partial {
+        let mut probed = Probed::default();
+        let Some(op) = work.ops.get(op) else { return Partial::default() };
+        let field = match &op.kind {
+            FragmentOpKind::Fold(_, input) => Some(input.field),
+            FragmentOpKind::Rows(rows) => rows.driver.map(|input| input.field),
+            FragmentOpKind::Nothing(field) => *field,
+        };
+        let Some(field) = field else { return Partial::default() };
+        // Also where the range ends before it begins: 1.x has the shard groups that neither bound excludes.
+        let range = TimeRange::new(
+            shard_group(work.opened.0, self.shard_ns).0,
+            shard_group(work.opened.1, self.shard_ns).1,
+        );
         let series = reader.series(self.database, &self.measurement, &self.predicate);
-        let passes = |s: &SeriesRef| !matches!(work.condition.bind(&|key| s.tag(key)), SeriesFilter::Nothing);
-        Partial { selects: series.iter().any(passes), ..Partial::default() }
+        let passes =
+            |s: &&SeriesRef| !matches!(work.condition.bind(&|key| s.tag(key)), SeriesFilter::Nothing);
+        let passing: Vec<&SeriesRef> = series.iter().filter(passes).collect();
+        for slice in reader.slices(self.policy).into_iter().filter(|slice| slice.overlaps(&range)) {
+            let starts = [slice.start.max(range.start), slice.end.saturating_sub(1).min(range.end)];
+            let starts = starts.map(|time| shard_group(time, self.shard_ns).0);
+            if reader.fields(self.database, self.policy, &self.measurement, slice).contains_key(&field) {
+                probed.field.extend(starts);
+            }
+            let active = |series: &&&SeriesRef| reader.is_active(series.id, Some(self.policy), slice);
+            for series in passing.iter().filter(active) {
+                let mut enough = true;
+                for start in starts {
+                    let found = probed.series.entry(start).or_default();
+                    found.insert(group_key(series, &op.dimensions));
+                    enough &= found.len() > skipped;
+                }
+                if enough {
+                    break;
+                }
+            }
+        }
+        Partial { probed, ..Partial::default() }
     }
 
-    /// Whether op `i` reads a field that the measurement has.
-    pub(crate) fn reads(&self, i: usize) -> bool {
-        let FragmentWork::Read(work) = &self.work else { return false };
-        work.ops.get(i).is_some_and(|op| !matches!(op.kind, FragmentOpKind::Nothing))
-    }
-
-    /// The same measurement, probed instead of read: whether a series is selected at all.
-    pub(crate) fn as_probe(&self) -> Option<Self> {
+    /// The same measurement, probed instead of read: whether op `i` has a series to read behind those that are skipped.
+    pub(crate) fn as_probe(&self, i: usize, skipped: usize) -> Option<Self> {
         let FragmentWork::Read(work) = &self.work else { return None };
-        Some(Self { work: FragmentWork::Probe(Arc::clone(work)), ..self.clone() })
+        Some(Self { work: FragmentWork::Probe(Arc::clone(work), i, skipped), ..self.clone() })
     }
 }
 

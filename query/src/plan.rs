@@ -26,6 +26,7 @@ use crate::select::Scatter;
 use crate::stage::Stage;
 use crate::window::Window;
 use jiff::tz::TimeZone;
+pub(crate) use level::validate_condition;
 use level::{Level, Source};
 use link::{Linker, Outer};
 use model::catalog::Catalog;

@@ -5,7 +5,7 @@ use crate::budget::Budget;
 use crate::error::QueryError;
 use crate::fill::fill;
 use crate::fold::{FoldState, PointTime};
-use crate::fragment::{Fragment, OpPartial, OpState, Partial, series_order};
+use crate::fragment::{Fragment, OpPartial, OpState, Partial, Probed, series_order};
 use crate::into::columns_as_tags;
 use crate::merge::{finish, in_order, merge_partials};
 use crate::plan::SelectPlan;
@@ -114,15 +114,16 @@ impl Runner<'_> {
     fn run(&self, stage: &Stage) -> Result<Vec<RowGroup>, QueryError> {
         let mut states = LeafStates::new();
         states.resize_with(stage.leaves.len(), BTreeMap::new);
-        for source in &stage.sources {
+        let taken = self.taken(stage)?;
+        for (n, source) in stage.sources.iter().enumerate() {
+            let reads = |leaf: usize| taken.get(leaf).is_none_or(|sources| sources.is_empty() || sources[n]);
             match source {
-                StageSource::Measurement(fragment) => self.read_measurement(stage, fragment, &mut states)?,
-                StageSource::Subquery(subquery) => self.read_subquery(stage, subquery, &mut states)?,
-            }
-        }
-        for (i, leaf) in stage.leaves.iter().enumerate() {
-            if self.is_dropped(stage, i, leaf)? {
-                states[i].clear();
+                StageSource::Measurement(fragment) => {
+                    self.read_measurement((stage, &reads), fragment, &mut states)?;
+                }
+                StageSource::Subquery(subquery) => {
+                    self.read_subquery((stage, n, &reads), subquery, &mut states)?;
+                }
             }
         }
         let builder = RowBuilder {
@@ -157,6 +158,8 @@ impl Runner<'_> {
     fn fault(&self, stage: &Stage) -> Result<Option<String>, QueryError> {
         for (i, leaf) in stage.leaves.iter().enumerate().filter(|(_, leaf)| leaf.built) {
             let own = stage.faults.iter().find(|fault| fault.leaf == i);
+            let mut first_met = false;
+            let mut told = None;
             for (n, source) in stage.sources.iter().enumerate() {
                 if let StageSource::Subquery(subquery) = source
                     && subquery.prepares(i, leaf)
@@ -165,63 +168,69 @@ impl Runner<'_> {
                 {
                     return Ok(Some(fault));
                 }
-                if let Some(own) = own
-                    && own.sources.get(n) == Some(&true)
-                    && self.gives_series(stage, source)?
-                {
-                    return Ok(Some(own.text.clone()));
+                let Some(own) = own else { continue };
+                let given = leaf.given.get(n).is_some_and(|given| given.joined.is_some());
+                if !given || (first_met && !own.each) || !self.gives_series((stage, i), source)? {
+                    continue;
                 }
+                first_met = true;
+                told = told.or_else(|| own.texts.get(n).cloned().flatten());
+                if own.each && told.is_some() {
+                    break;
+                }
+            }
+            if told.is_some() {
+                return Ok(told);
             }
         }
         Ok(None)
     }
 
-    /// Whether a source has a series to read, with or without points. A subquery is read before that is known.
-    fn gives_series(&self, stage: &Stage, source: &StageSource) -> Result<bool, QueryError> {
+    /// Whether a source has a series to read for leaf `i`, with or without points. A subquery is read before that is
+    /// known.
+    fn gives_series(&self, (stage, i): (&Stage, usize), source: &StageSource) -> Result<bool, QueryError> {
         match source {
             StageSource::Subquery(_) => Ok(true),
             StageSource::Measurement(_) if stage.rows.soffset > 0 && stage.rows.slimit == 0 => Ok(false),
-            StageSource::Measurement(fragment) => Ok(match fragment.as_probe() {
-                Some(probe) => self.scatter.scatter(&probe)?.iter().any(|partial| partial.selects),
-                None => false,
-            }),
+            StageSource::Measurement(fragment) => {
+                let Some(probe) = fragment.as_probe(i, stage.rows.soffset) else { return Ok(false) };
+                let mut probed = Probed::default();
+                for partial in self.scatter.scatter(&probe)? {
+                    probed.extend(partial.probed);
+                }
+                Ok(probed.selects(stage.rows.soffset))
+            }
         }
     }
 
-    /// Whether what was read for a leaf is of another type than the source that comes first, see
-    /// [`Leaf::takes_nothing_for_floats`].
-    fn is_dropped(&self, stage: &Stage, i: usize, leaf: &Leaf) -> Result<bool, QueryError> {
-        let lacks = |source: &StageSource| match source {
-            StageSource::Subquery(subquery) => !subquery.prepares(i, leaf),
-            StageSource::Measurement(_) => false,
-        };
-        if !leaf.takes_nothing_for_floats() || !stage.sources.iter().any(lacks) {
-            return Ok(false);
-        }
-        for source in &stage.sources {
-            if lacks(source) {
-                return Ok(true);
+    /// Which sources each leaf takes, where those are not all of them: 1.x joins points of one type only, that of the first
+    /// source that gives some.
+    fn taken(&self, stage: &Stage) -> Result<Vec<Vec<bool>>, QueryError> {
+        let mut taken = vec![Vec::new(); stage.leaves.len()];
+        for (i, leaf) in stage.leaves.iter().enumerate().filter(|(_, leaf)| leaf.is_mixed()) {
+            let mut joined = None;
+            for (source, given) in stage.sources.iter().zip(leaf.given.iter()) {
+                if joined.is_none() && given.joined.is_some() && self.gives_series((stage, i), source)? {
+                    joined = given.joined;
+                }
             }
-            let reads = match source {
-                StageSource::Subquery(_) => true,
-                StageSource::Measurement(fragment) => fragment.reads(i),
-            };
-            if reads && self.gives_series(stage, source)? {
-                return Ok(false);
-            }
+            taken[i] = leaf.given.iter().map(|given| given.joined == joined).collect();
         }
-        Ok(false)
+        Ok(taken)
     }
 
     fn read_measurement(
         &self,
-        stage: &Stage,
+        (stage, reads): (&Stage, &dyn Fn(usize) -> bool),
         fragment: &Fragment,
         states: &mut LeafStates,
     ) -> Result<(), QueryError> {
         let mut merged = merge_partials(self.scatter.scatter(fragment)?, stage.leaves.len());
         limit_series(&mut merged, stage);
         for ((i, leaf), ops) in stage.leaves.iter().enumerate().zip(merged) {
+            if !reads(i) {
+                continue;
+            }
             for (tags, state) in ops {
                 let key = GroupKey { name: Arc::clone(&fragment.measurement), tags };
                 let entry = states[i].entry(key).or_default();
@@ -248,7 +257,7 @@ impl Runner<'_> {
 
     fn read_subquery(
         &self,
-        stage: &Stage,
+        (stage, n, taken): (&Stage, usize, &dyn Fn(usize) -> bool),
         source: &SubquerySource,
         states: &mut LeafStates,
     ) -> Result<(), QueryError> {
@@ -264,12 +273,13 @@ impl Runner<'_> {
                 continue;
             }
             let groups = self.run(inner)?;
-            for (i, leaf) in stage.leaves.iter().enumerate().filter(|(_, l)| l.range == *range) {
+            let leaves = stage.leaves.iter().enumerate().filter(|(_, leaf)| leaf.range == *range);
+            for (i, leaf) in leaves.filter(|(i, _)| taken(*i)) {
                 let mut parts: BTreeMap<GroupKey, Vec<Points>> = BTreeMap::new();
                 for group in &groups {
                     let rows = passing_rows(source, inner, group, self.budget)?;
                     let key = outer_key(leaf, inner, &group.key);
-                    let columns = (leaf, &source.leaves[i]);
+                    let columns = (leaf, &source.leaves[i], n);
                     match contribution(
                         columns,
                         (inner, group),
@@ -318,7 +328,10 @@ impl Runner<'_> {
                 }
                 None => {
                     let windows = (&stage.window, leaf.range);
-                    merge_by_window(state.parts, windows, stage.ascending, self.budget)?
+                    let joined = state.parts.len() > 1;
+                    let points = merge_by_window(state.parts, windows, stage.ascending, self.budget)?;
+                    // A measurement that is named twice: of its picks one is picked again.
+                    if joined { picked(stage, leaf, points) } else { points }
                 }
             };
             if !points.is_empty() {

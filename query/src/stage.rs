@@ -39,10 +39,20 @@ pub(crate) struct Stage {
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) leaf: usize,
-    /// In the words of 1.x.
-    pub(crate) text: String,
-    /// One a source of the stage: whether it has the column.
-    pub(crate) sources: Vec<bool>,
+    /// In the words of 1.x, one a source of the stage: what is told if that source gives it something.
+    pub(crate) texts: Vec<Option<String>>,
+    /// Whether the function is applied to each source by itself; else to all of them together, of which the first decides.
+    pub(crate) each: bool,
+}
+
+/// What a source gives to a leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Type of the points; `None` if there cannot be any.
+    pub(crate) points: Option<FieldType>,
+    /// Type in which 1.x joins the sources, of which it drops those that have another one than the first; `None` where
+    /// there is nothing to join.
+    pub(crate) joined: Option<FieldType>,
 }
 
 impl Stage {
@@ -112,7 +122,7 @@ impl SubquerySource {
 /// Where a leaf's columns are in the rows of a subquery.
 #[derive(Debug)]
 pub(crate) struct InnerLeaf {
-    /// `None` when the subquery lacks the column: the leaf is empty.
+    /// `None` when the subquery lacks the column: the leaf is empty. [`InnerColumn::Nothing`] for a column of no type.
     pub(crate) driver: Option<InnerColumn>,
     pub(crate) aux: Vec<InnerColumn>,
 }
@@ -143,6 +153,8 @@ pub(crate) struct Leaf {
     pub(crate) shard_limit: Option<usize>,
     /// False for a call of unknown type, which 1.x leaves out.
     pub(crate) built: bool,
+    /// One a source; empty where that does not matter.
+    pub(crate) given: Arc<[Given]>,
 }
 
 impl Leaf {
@@ -154,15 +166,15 @@ impl Leaf {
         }
     }
 
-    /// Whether 1.x takes a subquery without the column for one of floats, before it joins the sources: what comes after
-    /// such a one and is no float is dropped.
-    pub(crate) fn takes_nothing_for_floats(&self) -> bool {
-        let wanted = match self.kind {
-            LeafKind::Fold(FoldKind::Count | FoldKind::Mean | FoldKind::Spread, _) => return false,
-            LeafKind::Fold(_, wanted) | LeafKind::Points(wanted, Some(_)) => wanted,
-            LeafKind::Points(_, None) | LeafKind::Raw | LeafKind::Nothing => return false,
-        };
-        wanted != FieldType::Float
+    /// Whether the sources give points that cannot be joined.
+    pub(crate) fn is_mixed(&self) -> bool {
+        let mut joined = self.given.iter().filter_map(|given| given.joined);
+        joined.next().is_some_and(|first| joined.any(|other| other != first))
+    }
+
+    /// Type of the points that source `n` gives, `wanted` where it is what was asked for.
+    pub(crate) fn points_of(&self, n: usize, wanted: FieldType) -> FieldType {
+        self.given.get(n).and_then(|given| given.points).unwrap_or(wanted)
     }
 }
 

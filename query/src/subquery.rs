@@ -39,7 +39,7 @@ pub(crate) fn passing_rows(
     let tag = |key: &str| tag_of(inner, &group.key, key);
     let all = 0..group.times.len();
     budget.check()?;
-    Ok(match source.condition.bind(&tag) {
+    Ok(match source.condition.bind_in_subquery(&tag) {
         SeriesFilter::All => all.collect(),
         SeriesFilter::Nothing => Vec::new(),
         SeriesFilter::Rows(expr) => {
@@ -64,13 +64,13 @@ pub(crate) fn passing_rows(
 /// Rows between two looks where each is tested.
 const TESTS_PER_CHECK: usize = 16;
 
-/// Reads a leaf from the rows of one group.
+/// Reads a leaf from the rows of one group; `source` is the subquery's number among the sources.
 ///
 /// # Errors
 ///
 /// Those of the budget.
 pub(crate) fn contribution(
-    (leaf, columns): (&Leaf, &InnerLeaf),
+    (leaf, columns, source): (&Leaf, &InnerLeaf, usize),
     (inner, group): (&Stage, &RowGroup),
     rows: &[usize],
     (window, ascending): (&Window, bool),
@@ -87,10 +87,17 @@ pub(crate) fn contribution(
     Ok(match (leaf.kind, &columns.driver) {
         (LeafKind::Nothing, _) | (LeafKind::Fold(..) | LeafKind::Points(..), None) => Contribution::Nothing,
         (LeafKind::Fold(kind, wanted), Some(driver)) => {
+            let wanted = leaf.points_of(source, wanted);
             let (mut times, mut values) = (times(), read(driver));
             if !ascending {
                 times.reverse();
                 values.reverse();
+            }
+            // top() and bottom() give their points by rising time even when the query goes down.
+            if !times.is_sorted() {
+                let mut rows: Vec<(i64, Cell)> = times.into_iter().zip(values).collect();
+                rows.sort_by_key(|row| row.0);
+                (times, values) = rows.into_iter().unzip();
             }
             let column = typed(&times, &values, wanted);
             let Some(mut state) = fold_state(kind, wanted) else { return Ok(Contribution::Nothing) };
@@ -101,6 +108,7 @@ pub(crate) fn contribution(
             if state.is_empty() { Contribution::Nothing } else { Contribution::Fold(state) }
         }
         (LeafKind::Points(wanted, _), Some(driver)) => {
+            let wanted = leaf.points_of(source, wanted);
             let mut points = Points::new(columns.aux.len());
             for row in rows {
                 let value = cast(cell_of(inner, group, driver, row * width), wanted);
@@ -123,6 +131,10 @@ pub(crate) fn contribution(
     })
 }
 
+fn is_nan(cell: &Cell) -> bool {
+    matches!(cell, Cell::Float(f) if f.is_nan())
+}
+
 /// The output series of a leaf that a row group of the subquery belongs to.
 pub(crate) fn outer_key(leaf: &Leaf, inner: &Stage, key: &GroupKey) -> GroupKey {
     let tags = leaf.dimensions.iter().map(|d| Arc::from(tag_of(inner, key, d))).collect();
@@ -139,13 +151,11 @@ fn cell_of(inner: &Stage, group: &RowGroup, column: &InnerColumn, first: usize) 
     match column {
         InnerColumn::Field(i, wanted) => {
             let cell = group.cells[first + i].clone();
-            match wanted {
-                // What cannot be cast is read as it is.
-                Some(wanted) => match cast(cell.clone(), *wanted) {
-                    Cell::Null => cell,
-                    fitting => fitting,
-                },
-                None => cell,
+            // What cannot be cast is read as it is, NaN too; only the column that leads a call makes a number of it.
+            match wanted.map(|wanted| cast(cell.clone(), wanted)) {
+                None | Some(Cell::Null) => cell,
+                Some(_) if is_nan(&cell) => cell,
+                Some(fitting) => fitting,
             }
         }
         // Unlike a tag of a series, a missing tag of a subquery is an empty string.

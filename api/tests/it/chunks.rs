@@ -66,13 +66,7 @@ async fn only_the_first_statement_can_fail_with_a_status() {
 
 #[tokio::test]
 async fn empty_and_odd_requests() {
-    check(
-        "q=%3B",
-        expect![[r"
-        {}
-    "]],
-    )
-    .await;
+    check("q=%3B", expect![[""]]).await;
     let client = Client::new();
     for (parameters, chunk) in [
         ("chunked=true&chunk_size=x", Some(10_000)),

@@ -4,9 +4,10 @@ use super::ask::Ask;
 use super::explained;
 use super::grammar::Grammar;
 use super::points::random_points;
+use super::rewrite;
 use super::schema::{Schema, quoted};
 use super::tree::{Tree, shrink};
-use super::verdict::{AFTER_DELETION, Verdict, compare};
+use super::verdict::{AFTER_DELETION, DELETED_BY_TWO_TAGS, Verdict, compare};
 use crate::client::{Client, ClientError, Response, percent_encode};
 use crate::report::say;
 use crate::workload::random::{Random, hash};
@@ -56,7 +57,9 @@ impl Servers {
         let node = turn as usize % self.nodes.len();
         let want = ask.send(&mut self.oracle);
         let got = ask.send(&mut self.nodes[node]);
-        let rows = want.as_ref().is_ok_and(|answer| answer.status == 200 && answer.body.len() > 60);
+        let rows = want.as_ref().is_ok_and(|answer| {
+            answer.status == 200 && answer.body.len() > 60 && !answer.text().contains("\"error\":\"")
+        });
         (compare(&ask.q, &want, &got), rows)
     }
 
@@ -130,16 +133,19 @@ impl<'a> Round<'a> {
             ask.parameters.extend(params.map(|json| ("params", json)));
             self.turn += 1;
             outcome.asked += 1;
+            let before = outcome.explained.get(DELETED_BY_TWO_TAGS).copied();
             self.check(n, &ask, &tree, changes, outcome);
             if changes {
-                self.compare_stored(&ask, outcome);
+                let known = outcome.explained.get(DELETED_BY_TWO_TAGS).copied() != before;
+                self.compare_stored(&ask, known, outcome);
             }
         }
         self.servers.both(&format!("DROP DATABASE {}", schema.database));
     }
 
     /// Compares what is stored after a statement that changed it, and makes it whole again.
-    fn compare_stored(&mut self, after: &Ask, outcome: &mut Outcome) {
+    /// With `known` to differ it is not compared.
+    fn compare_stored(&mut self, after: &Ask, known: bool, outcome: &mut Outcome) {
         self.turn += 1;
         let mut questions = vec![AFTER_DELETION.to_owned(), "SHOW RETENTION POLICIES".to_owned()];
         for measurement in &self.schema.measurements {
@@ -154,6 +160,9 @@ impl<'a> Round<'a> {
                 let (field, policy, from) = (quoted(field), quoted(&policy.name), quoted(&measurement.name));
                 questions.push(format!("SELECT {field}::field FROM {policy}.{from} GROUP BY {tags}"));
             }
+        }
+        if known {
+            questions.clear();
         }
         for q in questions {
             let ask = Ask::plain(&self.schema.database, &q);
@@ -233,10 +242,35 @@ impl<'a> Round<'a> {
         if let Verdict::Explained(why) = self.servers.ask(&json, self.turn).0 {
             return Some(why);
         }
-        explained::loosened(&ask.q).into_iter().find_map(|(q, why)| {
+        let once = rewrite::loosened(&ask.q);
+        let again = |(q, why): &(String, &'static str)| {
+            let why = *why;
+            rewrite::loosened(q).into_iter().map(move |(q, _)| (q, why)).collect::<Vec<_>>()
+        };
+        let twice: Vec<_> = once.iter().flat_map(again).collect();
+        let looser = once.into_iter().chain(twice).find_map(|(q, why)| {
             let looser = Ask { q, ..json.clone() };
-            (!matches!(self.servers.ask(&looser, self.turn).0, Verdict::Differs(_))).then_some(why)
-        })
+            let (verdict, rows) = self.servers.ask(&looser, self.turn);
+            let tells = rows || why == rewrite::ABSOLUTE;
+            (tells && !matches!(verdict, Verdict::Differs(_))).then_some(why)
+        });
+        looser.or_else(|| self.reason_of_a_part(&json))
+    }
+
+    /// A reason that shows in one of the function calls, or in the order of the rows that those are applied to.
+    fn reason_of_a_part(&mut self, ask: &Ask) -> Option<&'static str> {
+        let explained = |verdict| if let Verdict::Explained(why) = verdict { Some(why) } else { None };
+        let mut verdict = |q: String| self.servers.ask(&Ask { q, ..ask.clone() }, self.turn).0;
+        let rows = rewrite::rows_of_sources(&ask.q).map(&mut verdict).and_then(explained);
+        if rows == Some(explained::ORDER_OF_JOINED_ROWS) {
+            return rows;
+        }
+        if rewrite::goes_from_point_to_point(&ask.q)
+            && rewrite::subqueries(&ask.q).into_iter().all(|q| verdict(q) == Verdict::Same)
+        {
+            return Some(explained::ORDER_OF_TIES);
+        }
+        rewrite::with_single_calls(&ask.q).into_iter().find_map(|q| explained(verdict(q)))
     }
 
     /// The simplest request that still differs, and how.

@@ -4,31 +4,11 @@
 #[derive(Debug, Default)]
 pub(super) struct Level {
     /// As written.
-    text: String,
-    /// In lower case, what is in quotes blank.
-    masked: String,
+    pub(super) text: String,
+    /// In lower case, what is in quotes or a regular expression blank.
+    pub(super) masked: String,
     /// Where each character of it is in the statement.
-    places: Vec<usize>,
-}
-
-/// The statement without some clauses that are a word and a number, on the levels that are meant; `None` if there are none.
-pub(super) fn without(q: &str, words: &[&str], meant: impl Fn(usize, &Level) -> bool) -> Option<String> {
-    let mut dropped: std::collections::BTreeSet<usize> = std::collections::BTreeSet::new();
-    for (_, level) in levels(q).iter().enumerate().filter(|(n, level)| meant(*n, level)) {
-        let masked: Vec<char> = level.masked.chars().collect();
-        for word in words {
-            let word: Vec<char> = format!(" {word} ").chars().collect();
-            for from in 0..masked.len().saturating_sub(word.len()) {
-                if masked[from..].starts_with(&word) {
-                    let number =
-                        masked[from + word.len()..].iter().take_while(|c| c.is_ascii_digit()).count();
-                    dropped.extend(&level.places[from..from + word.len() + number]);
-                }
-            }
-        }
-    }
-    let kept = q.chars().enumerate().filter(|(place, _)| !dropped.contains(place));
-    (!dropped.is_empty()).then(|| kept.map(|(_, c)| c).collect())
+    pub(super) places: Vec<usize>,
 }
 
 /// The levels of a statement, the outermost first. What is no SELECT has one.
@@ -63,8 +43,10 @@ pub(super) fn levels(q: &str) -> Vec<Level> {
     levels
 }
 
-fn mask(q: &str) -> Vec<char> {
+/// The statement in lower case, with what is in quotes or a regular expression blank.
+pub(super) fn mask(q: &str) -> Vec<char> {
     let (mut quote, mut escaped) = (None, false);
+    let mut before = String::new();
     let mut blank = |c: char| {
         if let Some(open) = quote {
             if escaped {
@@ -76,14 +58,28 @@ fn mask(q: &str) -> Vec<char> {
             }
             return '_';
         }
-        if c == '\'' || c == '"' {
+        if c == '\'' || c == '"' || (c == '/' && takes_pattern(&before)) {
             quote = Some(c);
-            return '_';
+            before.push('_');
+            return if c == '/' { c } else { '_' };
         }
+        before.push(c.to_ascii_lowercase());
         c.to_ascii_lowercase()
     };
     q.chars().map(&mut blank).collect()
 }
+
+/// Whether a slash behind this text begins a regular expression, and is no division.
+fn takes_pattern(before: &str) -> bool {
+    let before = before.trim_end();
+    before.ends_with(['~', ',', '(', '.', '='])
+        || ["select", "from", "by", "in"].iter().any(|word| {
+            before.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with([' ', '(', ';']))
+        })
+}
+
+/// What ends the FROM and WHERE of a level, or its GROUP BY.
+const ENDS: [&str; 8] = [" fill(", " order by ", " limit ", " offset ", " slimit ", " soffset ", " tz(", ";"];
 
 impl Level {
     /// Whether a function is called.
@@ -122,18 +118,43 @@ impl Level {
         tags.len() < all
     }
 
+    /// Whether the select list has several function calls.
+    pub(super) fn calls_several(&self) -> bool {
+        let list = self.masked.split(" from ").next().unwrap_or_default();
+        list.matches('(').count() > 1
+    }
+
+    /// The number of fill().
+    pub(super) fn fill(&self) -> Option<f64> {
+        let (_, rest) = self.masked.split_once(" fill(")?;
+        rest.split(')').next()?.trim().parse().ok()
+    }
+
     fn tags(&self) -> Vec<String> {
-        let Some(from) = self.masked.find("group by ") else { return Vec::new() };
+        let parts = self.dimensions().1.into_iter();
+        let time = |part: &String| part.to_lowercase().starts_with("time(");
+        parts.filter(|part| !time(part)).map(|part| part.trim_matches('"').to_owned()).collect()
+    }
+
+    /// Where in the statement what stands behind FROM, WHERE and GROUP BY begins.
+    pub(super) fn tail(&self) -> usize {
+        let at = ENDS.iter().filter_map(|end| self.masked.find(end)).min();
+        let at = at.map(|at| self.masked[..at].chars().count());
+        let end = self.places.last().map_or(0, |last| last + 1);
+        at.and_then(|at| self.places.get(at).copied()).unwrap_or(end)
+    }
+
+    /// GROUP BY: where in the statement it stands, and its parts as written.
+    pub(super) fn dimensions(&self) -> (&[usize], Vec<String>) {
+        let Some(from) = self.masked.find("group by ") else { return (&[], Vec::new()) };
         let from = from + "group by ".len();
-        let ends = [" fill(", " order by ", " limit ", " offset ", " slimit ", " soffset ", " tz("];
         let rest = &self.masked[from..];
-        let to = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+        let to = ENDS.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
         // Both texts have the same characters at the same places, if not the same bytes.
-        let (skip, take) = (self.masked[..from].chars().count(), rest[..to].chars().count());
+        let (skip, take) = (self.masked[..from].chars().count(), rest[..to].trim_end().chars().count());
         let written: String = self.text.chars().skip(skip).take(take).collect();
-        let masked: Vec<char> = rest[..to].chars().collect();
         let (mut parts, mut depth) = (vec![String::new()], 0);
-        for (c, m) in written.chars().zip(masked) {
+        for (c, m) in written.chars().zip(rest.chars()) {
             depth += i32::from(m == '(') - i32::from(m == ')');
             match (m, depth, parts.last_mut()) {
                 (',', 0, _) => parts.push(String::new()),
@@ -141,9 +162,8 @@ impl Level {
                 (_, _, None) => {}
             }
         }
-        let bare = |part: String| part.trim().trim_matches('"').to_owned();
-        let time = |part: &String| part.trim().to_lowercase().starts_with("time(");
-        parts.into_iter().filter(|part| !time(part)).map(bare).collect()
+        let parts = parts.into_iter().map(|part| part.trim().to_owned()).collect();
+        (self.places.get(skip..skip + take).unwrap_or_default(), parts)
     }
 }
 
@@ -158,9 +178,13 @@ mod tests {
         assert_eq!(levels.len(), 2);
         assert!(levels[0].calls("max") && !levels[1].calls("min") && levels[0].calls_once());
         assert_eq!(levels[1].tags(), ["a b", "h"]);
-        let fewer = without(q, &["limit"], |n, _| n > 0).unwrap();
-        assert!(!fewer.contains("LIMIT") && fewer.len() + " LIMIT 3".len() == q.len(), "{fewer}");
-        assert_eq!(without(q, &["limit"], |n, _| n == 0), None);
         assert!(levels[0].groups_twice() && !levels[1].groups_twice() && levels[1].groups_by_time());
+    }
+
+    #[test]
+    fn a_slash_is_a_division_or_a_pattern() {
+        let masked = |q: &str| mask(q).into_iter().collect::<String>();
+        assert_eq!(masked("SELECT a / b, /c\"d/ FROM /^q\"(x/"), "select a / b, /____ from /______");
+        assert_eq!(levels("SELECT f FROM /(select/ GROUP BY h, /h(/").len(), 1);
     }
 }

@@ -2,7 +2,7 @@
 
 mod names;
 
-pub use names::AFTER_DELETION;
+pub use names::{AFTER_DELETION, DELETED_BY_TWO_TAGS};
 
 use super::{explained, msgpack};
 use crate::client::{ClientError, Response};
@@ -23,8 +23,19 @@ const RELATIVE_TOLERANCE: f64 = 1e-12;
 /// What is left of a difference of rounded numbers: the numbers of the fuzzer's points are below a hundred.
 const ABSOLUTE_TOLERANCE: f64 = 1e-9;
 /// Functions whose result depends on the order of adding, and may be the difference of two such results.
-const ROUNDING: &[&str] =
-    &["mean", "stddev", "integral", "moving_average", "derivative", "holt_winters", "exp(", "pow(", "tan("];
+const ROUNDING: &[&str] = &[
+    "mean",
+    "stddev",
+    "integral",
+    "moving_average",
+    "derivative",
+    "holt_winters",
+    "exp(",
+    "pow(",
+    "tan(",
+    "sin(",
+    "cos(",
+];
 /// Shown on either side of the first difference.
 const CONTEXT: usize = 160;
 

@@ -1,6 +1,6 @@
 //! distinct: each value once, in the order of first appearance.
 
-use super::order::compare;
+use super::order::total;
 use crate::points::Points;
 use crate::result::Cell;
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ pub(super) fn distinct(points: &Points, rows: &[usize]) -> Vec<usize> {
     let mut first: Vec<usize> =
         rows.iter().copied().filter(|r| seen.insert(Key::of(&points.values[*r]))).collect();
     first.sort_by(|a, b| {
-        points.times[*a].cmp(&points.times[*b]).then_with(|| compare(&points.values[*a], &points.values[*b]))
+        points.times[*a].cmp(&points.times[*b]).then_with(|| total(&points.values[*a], &points.values[*b]))
     });
     first
 }

@@ -1,13 +1,13 @@
 //! median, percentile, mode: what sorting a window by value tells.
 
-use super::order::{compare, float};
+use super::order::{float, total};
 use crate::points::Points;
 use crate::result::Cell;
 
 /// The middle value, or the mean of the two middle ones.
 pub(super) fn median<'a>(values: impl Iterator<Item = &'a Cell>) -> Cell {
     let mut sorted: Vec<&Cell> = values.collect();
-    sorted.sort_by(|a, b| compare(a, b));
+    sorted.sort_by(|a, b| total(a, b));
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 {
         return float(sorted[middle]).map_or(Cell::Null, Cell::Float);
@@ -26,7 +26,7 @@ pub(super) fn percentile(points: &Points, mut rows: Vec<usize>, percent: f64) ->
     if index.is_nan() || index < 0.0 || index >= rows.len() as f64 {
         return None;
     }
-    rows.sort_by(|a, b| compare(&points.values[*a], &points.values[*b]));
+    rows.sort_by(|a, b| total(&points.values[*a], &points.values[*b]));
     Some(rows[index as usize])
 }
 
@@ -41,7 +41,7 @@ pub(super) fn mode(points: &Points, rows: &[usize]) -> Cell {
         return Cell::Boolean(2 * yes >= rows.len());
     }
     let mut sorted = rows.to_vec();
-    sorted.sort_by(|a, b| compare(&points.values[*a], &points.values[*b]));
+    sorted.sort_by(|a, b| total(&points.values[*a], &points.values[*b]));
     let (mut best, mut best_count, mut best_time) = (sorted[0], 0, points.times[sorted[0]]);
     let (mut current, mut count, mut first_time) = (sorted[0], 0, best_time);
     for &row in &sorted {

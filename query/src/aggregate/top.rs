@@ -1,17 +1,17 @@
 //! top, bottom, sample: some rows of a window, given in order of time.
 
-use super::order::compare;
+use super::order::total;
 use crate::points::Points;
 use std::cmp::Ordering;
 
 /// The `n` rows of the largest values; of equal values the earlier.
 pub(super) fn largest(points: &Points, rows: Vec<usize>, n: usize) -> Vec<usize> {
-    best(points, rows, n, |a, b| compare(&points.values[b], &points.values[a]))
+    best(points, rows, n, |a, b| total(&points.values[b], &points.values[a]))
 }
 
 /// The `n` rows of the smallest values; of equal values the earlier.
 pub(super) fn smallest(points: &Points, rows: Vec<usize>, n: usize) -> Vec<usize> {
-    best(points, rows, n, |a, b| compare(&points.values[a], &points.values[b]))
+    best(points, rows, n, |a, b| total(&points.values[a], &points.values[b]))
 }
 
 fn best(
@@ -44,7 +44,7 @@ pub(super) fn sample(points: &Points, rows: Vec<usize>, n: usize, seed: u64) -> 
             *slot = row;
         }
     }
-    reservoir.sort_by(|a, b| compare(&points.values[*a], &points.values[*b]));
+    reservoir.sort_by(|a, b| total(&points.values[*a], &points.values[*b]));
     by_time(points, &mut reservoir);
     reservoir
 }

@@ -61,7 +61,8 @@ pub enum RowExpr {
 enum Origin {
     /// Null is a field that a point lacks.
     Series,
-    /// Null is a value like that of arithmetic: beside a boolean it is false. Functions have no value.
+    /// Null is a value like that of arithmetic: beside a boolean it is false. Functions have no value, and tags that are
+    /// missing are empty text.
     Subquery,
 }
 
@@ -103,7 +104,12 @@ impl RowCondition {
 
     /// What is left for a series with these tags; `tag` gives `""` for one it lacks.
     pub fn bind<'a>(&self, tag: &impl Fn(&str) -> &'a str) -> SeriesFilter {
-        self.root.bind(tag)
+        self.root.bind(tag, Origin::Series)
+    }
+
+    /// What is left for the rows of a subquery that have these tags.
+    pub fn bind_in_subquery<'a>(&self, tag: &impl Fn(&str) -> &'a str) -> SeriesFilter {
+        self.root.bind(tag, Origin::Subquery)
     }
 }
 
@@ -138,25 +144,26 @@ impl Node {
         }
     }
 
-    fn bind<'a>(&self, tag: &impl Fn(&str) -> &'a str) -> SeriesFilter {
+    fn bind<'a>(&self, tag: &impl Fn(&str) -> &'a str, origin: Origin) -> SeriesFilter {
         let decided = |yes| if yes { SeriesFilter::All } else { SeriesFilter::Nothing };
         match self {
             Self::Constant(yes) => decided(*yes),
             Self::Tags(predicate) => decided(predicate.matches(tag)),
             Self::TagPair(a, b, equal) => {
-                // 1.x compares only values that exist, so two missing tags are not equal.
+                // 1.x compares only values of series that exist, so two missing tags are not equal.
                 let (a, b) = (tag(a), tag(b));
-                decided((!a.is_empty() && a == b) == *equal)
+                let exists = origin == Origin::Subquery || !a.is_empty();
+                decided((exists && a == b) == *equal)
             }
-            Self::Row(expr) => SeriesFilter::Rows(expr.bind(tag)),
-            Self::And(sides) => match (sides.0.bind(tag), sides.1.bind(tag)) {
+            Self::Row(expr) => SeriesFilter::Rows(expr.bind(tag, origin)),
+            Self::And(sides) => match (sides.0.bind(tag, origin), sides.1.bind(tag, origin)) {
                 (SeriesFilter::Nothing, _) | (_, SeriesFilter::Nothing) => SeriesFilter::Nothing,
                 (SeriesFilter::All, other) | (other, SeriesFilter::All) => other,
                 (SeriesFilter::Rows(a), SeriesFilter::Rows(b)) => {
                     SeriesFilter::Rows(RowExpr::Binary(BinaryOp::And, Box::new((a, b))))
                 }
             },
-            Self::Or(sides) => match (sides.0.bind(tag), sides.1.bind(tag)) {
+            Self::Or(sides) => match (sides.0.bind(tag, origin), sides.1.bind(tag, origin)) {
                 (SeriesFilter::All, _) | (_, SeriesFilter::All) => SeriesFilter::All,
                 (SeriesFilter::Nothing, other) | (other, SeriesFilter::Nothing) => other,
                 (SeriesFilter::Rows(a), SeriesFilter::Rows(b)) => {
@@ -218,14 +225,15 @@ impl RowExpr {
         missing && *value == Cell::Null
     }
 
-    fn bind<'a>(&self, tag: &impl Fn(&str) -> &'a str) -> Self {
+    fn bind<'a>(&self, tag: &impl Fn(&str) -> &'a str, origin: Origin) -> Self {
+        let bound = |expr: &Self| expr.bind(tag, origin);
         match self {
             Self::Tag(name) => Self::Constant(match tag(name) {
-                "" => Cell::Null,
+                "" if origin == Origin::Series => Cell::Null,
                 value => Cell::String(value.into()),
             }),
-            Self::Binary(op, sides) => Self::Binary(*op, Box::new((sides.0.bind(tag), sides.1.bind(tag)))),
-            Self::Math(function, args) => Self::Math(*function, args.iter().map(|a| a.bind(tag)).collect()),
+            Self::Binary(op, sides) => Self::Binary(*op, Box::new((bound(&sides.0), bound(&sides.1)))),
+            Self::Math(function, args) => Self::Math(*function, args.iter().map(bound).collect()),
             Self::Constant(_) | Self::Field(_) | Self::Regex(_) => self.clone(),
         }
     }

@@ -52,6 +52,7 @@ pub(super) fn bounds_of(
         Expr::Time(t) | Expr::Duration(t) | Expr::Integer(t) => t,
         Expr::Number(n) => n as i64,
         other => {
+            let other = if let Expr::Paren(inner) = other { *inner } else { other };
             return Err(QueryError::Statement(format!(
                 "invalid operation: time and {} are not compatible",
                 type_name(&other)

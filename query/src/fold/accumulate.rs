@@ -302,7 +302,19 @@ pub(crate) struct Edge<T, const LAST: bool> {
 impl<T: Scalar, const LAST: bool> Accumulator<T> for Edge<T, LAST> {
     fn of_run(times: &[i64], values: &[T]) -> Self {
         let at = if LAST { times.len() - 1 } else { 0 };
-        Self { time: times[at], value: values[at].clone(), heads: None }
+        let mut best = &values[at];
+        // A series has a time once, rows of a subquery may have it several times.
+        let mut other = at;
+        loop {
+            other = if LAST { other.wrapping_sub(1) } else { other + 1 };
+            if times.get(other) != Some(&times[at]) {
+                break;
+            }
+            if values[other].wins_tie(best, LAST) {
+                best = &values[other];
+            }
+        }
+        Self { time: times[at], value: best.clone(), heads: None }
     }
 
     fn of_stats(stats: &ChunkStats) -> Option<Self> {
@@ -332,6 +344,10 @@ impl<T: Scalar, const LAST: bool> Accumulator<T> for Edge<T, LAST> {
         if wins || (other.time == self.time && other.value.wins_tie(&self.value, LAST)) {
             (self.time, self.value) = (other.time, other.value);
         }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.heads.as_ref().map_or(0, Heads::bytes)
     }
 
     fn finish(mut self) -> (Option<i64>, Cell) {

@@ -32,6 +32,12 @@ impl<T: Scalar> Heads<T> {
         }
     }
 
+    /// Bytes that the points take.
+    pub(super) fn bytes(&self) -> usize {
+        // With what it takes to put them in order at the end.
+        self.points.len() * (size_of::<(TagSet, i64, T)>() + size_of::<usize>())
+    }
+
     /// The point that is named.
     pub(super) fn finish(mut self, last: bool) -> Option<(i64, T)> {
         self.points.sort_by(|(a, ..), (b, ..)| if last { b.cmp(a) } else { a.cmp(b) });

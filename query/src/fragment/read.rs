@@ -153,7 +153,10 @@ impl SharedFold<'_> {
         for state in &mut *states {
             let open = state.bytes();
             state.end_series(closing);
-            budget.release(open.saturating_sub(state.bytes()));
+            let closed = state.bytes();
+            budget.release(open.saturating_sub(closed));
+            // first() and last() keep a point of each series where there are no windows.
+            budget.charge(closed.saturating_sub(open))?;
         }
         Ok(states.iter().any(|state| !state.is_empty()).then_some(key))
     }

@@ -5,14 +5,16 @@ use super::leaves::LeafSpec;
 use super::link::fill_value;
 use super::symbols::Symbols;
 use super::technical;
-use super::types::{field_type, type_of, type_of_item};
+use super::types::{field_type, map_references, type_of, type_of_item};
 use super::validate::fail;
 use crate::aggregate::{Pick, Reducer};
 use crate::error::QueryError;
 use crate::fold::FoldKind;
 use crate::influxql::ast::{self, DataType, Expr, SelectField, VarRef};
 use crate::result::Cell;
-use crate::stage::{Aggregate, AggregateKind, Call, FillKind, Leaf, LeafKind, Output, RowLimits};
+use crate::stage::{
+    Aggregate, AggregateKind, Call, Fault, FillKind, Given, Leaf, LeafKind, Output, RowLimits,
+};
 use crate::transform::{HoltWinters, Transform};
 use crate::window::Window;
 use model::FieldType;
@@ -35,7 +37,44 @@ pub(super) struct CallBuilder<'a> {
     /// Whether the call in the making has a type.
     pub(super) built: bool,
     /// Functions that do not take their column: the first one of each leaf.
-    pub(super) faults: Vec<(usize, String)>,
+    pub(super) faults: Vec<Fault>,
+    /// What each source has for a column.
+    pub(super) sources: SourceTypes<'a>,
+}
+
+/// What each source has for the column that leads a call.
+pub(super) type SourceTypes<'a> = &'a dyn Fn(&VarRef) -> Vec<SourceType>;
+
+/// What a source has for the column that leads a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SourceType {
+    /// Nothing that could be read.
+    Lacks,
+    /// A subquery without the column.
+    SubqueryLacks,
+    /// A subquery with the column, whose type is not known: 1.x takes that for no points of floats.
+    Untyped,
+    /// Points of this type.
+    Of(FieldType),
+}
+
+impl SourceType {
+    /// What comes to a leaf. Where a function is applied to each source by itself, `each`, sources are joined by its
+    /// result, and a subquery without the column is one of floats.
+    fn given(self, each: Option<&str>) -> Given {
+        let (points, read) = match self {
+            Self::Lacks => (None, None),
+            Self::SubqueryLacks => (None, each.map(|_| FieldType::Float)),
+            Self::Untyped => (None, Some(FieldType::Float)),
+            Self::Of(points) => (Some(points), Some(points)),
+        };
+        let joined = read.map(|read| match each {
+            Some("count") => FieldType::Integer,
+            Some("mean") => FieldType::Float,
+            _ => read,
+        });
+        Given { points, joined }
+    }
 }
 
 /// A select list made ready.
@@ -66,7 +105,7 @@ impl CallBuilder<'_> {
         let symbols = Symbols::of(&items);
         let mut slots = Vec::new();
         for call in &symbols.calls {
-            slots.push(field_type(type_of(&Expr::Call(call.clone())).ok().flatten()));
+            slots.push(type_of(&Expr::Call(call.clone())).ok().flatten().and_then(column_type));
         }
         slots.extend(symbols.references.iter().map(|r| field_type(r.data_type)));
         let outputs = items.iter().map(|e| symbols.output(e)).collect::<Result<_, _>>()?;
@@ -94,6 +133,7 @@ impl CallBuilder<'_> {
             row_limit: (rows.limit > 0).then(|| rows.limit.saturating_add(rows.offset)),
             shard_limit: self.shard_limit(),
             built: exists,
+            given: Arc::default(),
         };
         self.leaves.push(LeafSpec { leaf, driver: None, aux: references.to_vec() });
     }
@@ -143,17 +183,25 @@ impl CallBuilder<'_> {
         let Some(Expr::VarRef(driver)) = call.args.first() else {
             return fail(format!("expected field argument in {}()", call.name));
         };
-        let wanted = driver_type(driver);
-        if let Some(wanted) = wanted {
-            let tagged = matches!(call.name.as_str(), "top" | "bottom") && call.args.len() > 2;
-            // With tags they are a max() or min() for each combination first.
-            let (name, iterator) = match (tagged, wanted, call.name.as_str()) {
-                (true, FieldType::String, "top") => ("max", "Interrupt"),
-                (true, FieldType::String, _) => ("min", "Interrupt"),
-                (true, _, name) => (name, "ReduceBoolean"),
-                (false, _, name) => (name, "Interrupt"),
-            };
-            self.check_type(self.leaves.len(), name, wanted, iterator);
+        let sources = (self.sources)(driver);
+        let wanted = self.wanted(driver, &sources);
+        // With tags they are a max() or min() for each combination first.
+        let tagged = matches!(call.name.as_str(), "top" | "bottom") && call.args.len() > 2;
+        let each = match call.name.as_str() {
+            "top" if tagged => Some("max"),
+            "bottom" if tagged => Some("min"),
+            name @ ("count" | "min" | "max" | "sum" | "first" | "last" | "mean") => Some(name),
+            _ => None,
+        };
+        let given: Arc<[Given]> = sources.iter().map(|source| source.given(each)).collect();
+        if wanted.is_some() {
+            let (leaf, name) = (self.leaves.len(), call.name.as_str());
+            let types: Vec<_> = given.iter().map(|given| given.points).collect();
+            self.check_type(leaf, (name, each.is_some()), &types, &|of| match (tagged, of) {
+                (true, FieldType::String) => (each.unwrap_or(name), "Interrupt"),
+                (true, _) => (name, "ReduceBoolean"),
+                (false, _) => (name, "Interrupt"),
+            });
         }
         let wanted = wanted.filter(|wanted| takes(&call.name, *wanted));
         let aux = if place.selector { place.aux } else { &[] };
@@ -174,7 +222,7 @@ impl CallBuilder<'_> {
         // top() and bottom() without tags look at as many points only as the LIMIT lets 1.x read.
         let shard_limit = if matches!(kind, Kind::Top(None, _)) { self.shard_limit() } else { None };
         let (range, built) = (place.range, self.built);
-        let leaf = Leaf { dimensions, range, kind: leaf_kind, row_limit: None, shard_limit, built };
+        let leaf = Leaf { dimensions, range, kind: leaf_kind, row_limit: None, shard_limit, built, given };
         self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: aux.to_vec() });
         let input = Call::Leaf(self.leaves.len() - 1);
         let kind = match kind {
@@ -258,27 +306,42 @@ impl CallBuilder<'_> {
                 let input = self.call(nested, inner)?;
                 let result = type_of_item(&Expr::Call(nested.clone())).and_then(column_type);
                 if let Some(result) = result {
-                    let iterator = match (nested.name.as_str(), result) {
-                        ("distinct", _) => "Interval",
-                        ("sample", FieldType::String) => "ReduceString",
-                        ("sample", FieldType::Boolean) => "ReduceBoolean",
-                        _ => "Interrupt",
-                    };
-                    self.check_type(self.leaves.len().saturating_sub(1), &call.name, result, iterator);
+                    let leaf = self.leaves.len().saturating_sub(1);
+                    let given =
+                        self.leaves.get(leaf).map(|spec| Arc::clone(&spec.leaf.given)).unwrap_or_default();
+                    // A function that keeps the type of its points may get others than were asked for.
+                    let keeps = type_of_item(&without_types(nested)).is_none();
+                    let types: Vec<_> = given
+                        .iter()
+                        .map(|given| given.joined.map(|joined| if keeps { joined } else { result }))
+                        .collect();
+                    self.check_type(leaf, (&call.name, false), &types, &|of| {
+                        let iterator = match (nested.name.as_str(), of) {
+                            ("distinct", _) => "Interval",
+                            ("sample", FieldType::String) => "ReduceString",
+                            ("sample", FieldType::Boolean) => "ReduceBoolean",
+                            _ => "Interrupt",
+                        };
+                        (call.name.as_str(), iterator)
+                    });
                 }
                 Ok(input)
             }
             Some(Expr::VarRef(driver)) => {
-                let wanted = driver_type(driver);
-                if let Some(wanted) = wanted {
-                    self.check_type(self.leaves.len(), &call.name, wanted, "Interrupt");
+                let sources = (self.sources)(driver);
+                let wanted = self.wanted(driver, &sources);
+                let given: Arc<[Given]> = sources.iter().map(|source| source.given(None)).collect();
+                if wanted.is_some() {
+                    let types: Vec<_> = given.iter().map(|given| given.points).collect();
+                    let name = call.name.as_str();
+                    self.check_type(self.leaves.len(), (name, false), &types, &|_| (name, "Interrupt"));
                 }
                 let kind = wanted
                     .filter(|wanted| takes(&call.name, *wanted))
                     .map_or(LeafKind::Nothing, |wanted| LeafKind::Points(wanted, None));
                 let dimensions = Arc::clone(self.dimensions);
                 let (range, built) = (place.range, self.built);
-                let leaf = Leaf { dimensions, range, kind, row_limit: None, shard_limit: None, built };
+                let leaf = Leaf { dimensions, range, kind, row_limit: None, shard_limit: None, built, given };
                 self.leaves.push(LeafSpec { leaf, driver: Some(driver.clone()), aux: Vec::new() });
                 Ok(Call::Leaf(self.leaves.len() - 1))
             }
@@ -286,23 +349,50 @@ impl CallBuilder<'_> {
         }
     }
 
-    /// Notes that a function does not take its column, in the words of 1.x, which names its iterators.
-    fn check_type(&mut self, leaf: usize, name: &str, column: FieldType, iterator: &str) {
-        if takes(name, column) || self.faults.iter().any(|fault| fault.0 == leaf) {
+    /// The type a column is read as. Where sources disagree so that 1.x knows none, it reads what it finds if the function has
+    /// a type all the same; the first source decides.
+    fn wanted(&self, driver: &VarRef, sources: &[SourceType]) -> Option<FieldType> {
+        let found = || {
+            sources.iter().find_map(|source| match source {
+                SourceType::Of(found) => Some(*found),
+                SourceType::Untyped => Some(FieldType::Float),
+                SourceType::Lacks | SourceType::SubqueryLacks => None,
+            })
+        };
+        driver_type(driver).or_else(|| if self.built && driver.data_type.is_none() { found() } else { None })
+    }
+
+    /// Notes that a function does not take its column, in the words of 1.x, which names its iterators. `types` are those of
+    /// the sources; with `each` the function is applied to every one of them by itself. `words` are the names of function
+    /// and iterator for a type.
+    fn check_type<'n>(
+        &mut self,
+        leaf: usize,
+        (name, each): (&str, bool),
+        types: &[Option<FieldType>],
+        words: &dyn Fn(FieldType) -> (&'n str, &'static str),
+    ) {
+        if self.faults.iter().any(|fault| fault.leaf == leaf) {
             return;
         }
-        let name = match name {
-            "non_negative_derivative" => "derivative",
-            "non_negative_difference" => "difference",
-            "cumulative_sum" => "cumulative sum",
-            "moving_average" => "moving average",
-            "holt_winters" | "holt_winters_with_fit" => "elapsed",
-            other => other,
+        let text = |of: FieldType| {
+            let (name, iterator) = words(of);
+            let name = match name {
+                "non_negative_derivative" => "derivative",
+                "non_negative_difference" => "difference",
+                "cumulative_sum" => "cumulative sum",
+                "moving_average" => "moving average",
+                "holt_winters" | "holt_winters_with_fit" => "elapsed",
+                other => other,
+            };
+            let spaced = technical::is_technical(name).then(|| name.replace('_', " "));
+            let name = spaced.as_deref().unwrap_or(name);
+            format!("unsupported {name} iterator type: *query.{}{iterator}Iterator", of.name())
         };
-        let spaced = technical::is_technical(name).then(|| name.replace('_', " "));
-        let name = spaced.as_deref().unwrap_or(name);
-        let text = format!("unsupported {name} iterator type: *query.{}{iterator}Iterator", column.name());
-        self.faults.push((leaf, text));
+        let texts: Vec<_> = types.iter().map(|of| of.filter(|of| !takes(name, *of)).map(text)).collect();
+        if texts.iter().any(Option::is_some) {
+            self.faults.push(Fault { leaf, texts, each });
+        }
     }
 
     /// See [`Leaf::shard_limit`].
@@ -329,6 +419,14 @@ enum Kind {
     Top(Option<Pick>, Reducer),
     Reduce(Reducer),
     Integral(i64),
+}
+
+/// The call as if nothing were known of its columns.
+fn without_types(call: &ast::Call) -> Expr {
+    map_references(&Expr::Call(call.clone()), &mut |reference| VarRef {
+        name: reference.name.clone(),
+        data_type: None,
+    })
 }
 
 /// The type of the column that leads a call; tags are strings, which only subqueries give points of.

@@ -32,7 +32,7 @@ pub(super) fn fragment(
     (residual, elsewhere): (Option<&Expr>, FieldTypes<'_>),
     specs: &[LeafSpec],
     (window, ascending): (&Window, bool),
-    (rows, filled_windows): (RowLimits, Option<u64>),
+    (rows, filled_windows, opened): (RowLimits, Option<u64>, (i64, i64)),
 ) -> Result<Fragment, QueryError> {
     let kind = |name: &str| match measurement.field(name) {
         Some(def) => FieldKind::Field(def.field_type),
@@ -64,6 +64,7 @@ pub(super) fn fragment(
             ops,
             series_limit,
             filled_windows,
+            opened,
         })),
     })
 }
@@ -80,7 +81,9 @@ fn op(measurement: &MeasurementSource, spec: &LeafSpec, ascending: bool) -> Frag
         })
     };
     match (spec.leaf.kind, driver) {
-        (LeafKind::Nothing, _) | (LeafKind::Fold(..) | LeafKind::Points(..), None) => FragmentOpKind::Nothing,
+        (LeafKind::Nothing, _) | (LeafKind::Fold(..) | LeafKind::Points(..), None) => {
+            FragmentOpKind::Nothing(driver.map(|driver| driver.field))
+        }
         (LeafKind::Fold(kind, _), Some(driver)) => FragmentOpKind::Fold(kind, driver),
         (LeafKind::Points(_, pick), Some(driver)) => rows(Some(driver), pick),
         (LeafKind::Raw, _) => rows(None, None),
@@ -136,11 +139,22 @@ pub(super) fn subquery(
     let leaves = specs
         .iter()
         .map(|spec| InnerLeaf {
-            driver: spec.driver.as_ref().map(|d| column(inner, d)).filter(|c| *c != InnerColumn::Nothing),
+            driver: spec.driver.as_ref().and_then(|d| driving_column(inner, d)),
             aux: spec.aux.iter().map(|a| column(inner, a)).collect(),
         })
         .collect();
     Ok(SubquerySource { stages: Vec::new(), condition, condition_columns, leaves })
+}
+
+/// Where the column that leads a call is. One of no type is there, but has no points.
+fn driving_column(inner: &Typed<'_>, driver: &VarRef) -> Option<InnerColumn> {
+    let column = column(inner, driver);
+    let untyped = field_type(driver.data_type).is_none() && driver.data_type != Some(DataType::Tag);
+    match column {
+        InnerColumn::Nothing => None,
+        InnerColumn::Field(..) if untyped => Some(InnerColumn::Nothing),
+        found => Some(found),
+    }
 }
 
 fn column(inner: &Typed<'_>, reference: &VarRef) -> InnerColumn {

@@ -90,7 +90,12 @@ impl Level {
         let zone = statement.time_zone.as_deref().map(zone).transpose()?;
         let environment =
             Environment { now_ns: Some(context.now_ns), zone: zone.clone(), ..Environment::default() };
-        let condition = Condition::split(statement.condition.as_ref(), &environment)?;
+        // 1.x folds the clause of a subquery before it takes the time out, once it has seen that nothing is wrong with it.
+        Condition::split(statement.condition.as_ref(), &environment)?;
+        let folded = parent
+            .and(statement.condition.as_ref())
+            .map(|condition| reduce(condition, &environment.clone().keeping_functions()));
+        let condition = Condition::split(folded.as_ref().or(statement.condition.as_ref()), &environment)?;
         if let Some(residual) = &condition.residual {
             validate_condition(residual)?;
         }
@@ -261,7 +266,7 @@ fn distinct_as_call(expr: Expr) -> Expr {
 }
 
 /// Only math functions may be called in WHERE. 1.x does not look into parentheses.
-fn validate_condition(expr: &Expr) -> Result<(), QueryError> {
+pub(crate) fn validate_condition(expr: &Expr) -> Result<(), QueryError> {
     match expr {
         Expr::Binary(binary) => {
             validate_condition(&binary.lhs)?;

@@ -1,24 +1,25 @@
 //! Levels become stages: types, wildcards, time ranges, what an inner level inherits from the outer.
 
-use super::calls::CallBuilder;
+use super::calls::{CallBuilder, SourceType};
 use super::columns::{added_columns, column_names, field_name};
 use super::leaves::{self, FieldTypes, LeafSpec};
 use super::level::{Level, Source};
-use super::types::{data_type, field_type, stronger, type_as_item, type_of, type_of_item};
+use super::technical;
+use super::types::{any, data_type, field_type, stronger, type_as_item, type_of, type_of_item};
 use super::wildcards::{Names, expand_dimensions, expand_fields, with_types};
 use super::{Description, Descriptions};
 use crate::budget::QueryLimits;
-use crate::cast::cast;
+use crate::cast::{cast, castable};
 use crate::error::QueryError;
 use crate::influxql::ast::{DataType, Expr, Fill, FillNumber, SelectField, VarRef};
 use crate::influxql::regex;
 use crate::plan::sources::MeasurementSource;
 use crate::result::Cell;
-use crate::stage::{Absent, Fault, FillKind, InnerColumn, RowLimits, Stage, StageSource};
+use crate::stage::{Absent, FillKind, InnerColumn, RowLimits, Stage, StageSource};
 use crate::window::Window;
 use model::FieldType;
 use model::time::{TIME_MAX, TIME_MIN};
-use std::cell::Cell as Cell64;
+use std::cell::{Cell as Cell64, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub(super) struct Typed<'a> {
     pub(super) sources: Vec<TypedSource<'a>>,
     /// Tags that are asked for with `::field`: nothing on this level, but tags to an outer one.
     tags_as_fields: BTreeSet<String>,
+    /// Names that have no type because a source has something of that name whose parts do not go together.
+    unsound: BTreeSet<String>,
 }
 
 /// A source of a typed level.
@@ -47,6 +50,9 @@ pub(super) enum TypedSource<'a> {
     Measurement(&'a MeasurementSource),
     Subquery(Box<Typed<'a>>),
 }
+
+/// The parts of something do not go together.
+struct Unsound;
 
 /// What a level inherits.
 #[derive(Debug)]
@@ -99,10 +105,22 @@ impl<'a> Linker<'a> {
         self.charge(
             (level.fields.len() as u64).saturating_mul(sources.len() as u64).saturating_mul(LOOKUP_BYTES),
         )?;
-        let tags_as_fields = BTreeSet::new();
-        let mut typed = Typed { level, fields: Vec::new(), dimensions: Vec::new(), sources, tags_as_fields };
+        let mut typed = Typed {
+            level,
+            fields: Vec::new(),
+            dimensions: Vec::new(),
+            sources,
+            tags_as_fields: BTreeSet::new(),
+            unsound: BTreeSet::new(),
+        };
         let names = self.names(&typed);
-        let type_of_name = |name: &str| self.type_of_name(&typed, name);
+        let unsound = RefCell::new(BTreeSet::new());
+        let type_of_name = |name: &str| {
+            self.type_of_name(&typed, name).unwrap_or_else(|Unsound| {
+                unsound.borrow_mut().insert(name.to_owned());
+                None
+            })
+        };
         let fields: Vec<SelectField> = level
             .fields
             .iter()
@@ -115,6 +133,7 @@ impl<'a> Linker<'a> {
         let as_fields = level.fields.iter().filter_map(as_field);
         let tags_as_fields = as_fields.filter(|name| type_of_name(name) == Some(DataType::Tag)).collect();
         typed.tags_as_fields = tags_as_fields;
+        typed.unsound = unsound.into_inner();
         typed.fields = expand_fields(&fields, &level.dimensions, &names)?;
         if typed.fields.len() > COLUMNS_MAX {
             let count = typed.fields.len();
@@ -148,7 +167,7 @@ impl<'a> Linker<'a> {
                     names.tags.extend(inner.dimensions.iter().cloned());
                     for field in &inner.fields {
                         let entry = names.fields.entry(field_name(field)).or_default();
-                        *entry = stronger(*entry, type_of_item(&field.expr));
+                        *entry = stronger(*entry, inner.type_of_field(field).unwrap_or(None));
                     }
                 }
             }
@@ -156,21 +175,44 @@ impl<'a> Linker<'a> {
         names
     }
 
-    /// What a name is in the sources of a level.
-    fn type_of_name(&self, typed: &Typed<'_>, name: &str) -> Option<DataType> {
+    /// What a name is in the sources of a level. What does not go together in one of them is nothing in all of them.
+    fn type_of_name(&self, typed: &Typed<'_>, name: &str) -> Result<Option<DataType>, Unsound> {
         let mut found = None;
         for source in &typed.sources {
             let here = match source {
                 TypedSource::Measurement(measurement) => self.type_in_measurement(measurement, name),
-                TypedSource::Subquery(inner) => match inner.type_of_column(name) {
-                    Ok(found) => found,
-                    // What does not go together in one source is nothing in all of them.
-                    Err(_) => return None,
-                },
+                TypedSource::Subquery(inner) => inner.type_of_column(name)?,
             };
             found = stronger(found, here);
         }
-        found
+        Ok(found)
+    }
+
+    /// What each source has for the column that leads a call.
+    fn source_types(&self, typed: &Typed<'_>, driver: &VarRef) -> Vec<SourceType> {
+        let wanted = field_type(driver.data_type);
+        let in_measurement = |measurement: &MeasurementSource| {
+            let own = field_type(self.type_in_measurement(measurement, &driver.name));
+            match own.filter(|_| driver.data_type != Some(DataType::Tag)) {
+                Some(own) if wanted.is_none_or(|wanted| castable(own, wanted)) => {
+                    SourceType::Of(wanted.unwrap_or(own))
+                }
+                _ => SourceType::Lacks,
+            }
+        };
+        let in_subquery = |inner: &Typed<'_>| match (inner.column(&driver.name), wanted) {
+            (None, _) => SourceType::SubqueryLacks,
+            // A tag is text, whatever is asked for.
+            (Some(InnerColumn::Tag(_)), _) => SourceType::Of(FieldType::String),
+            (Some(_), Some(wanted)) => SourceType::Of(wanted),
+            (Some(_), None) if driver.data_type == Some(DataType::Tag) => SourceType::Of(FieldType::String),
+            (Some(_), None) => SourceType::Untyped,
+        };
+        let of = |source: &TypedSource<'_>| match source {
+            TypedSource::Measurement(measurement) => in_measurement(measurement),
+            TypedSource::Subquery(inner) => in_subquery(inner),
+        };
+        typed.sources.iter().map(of).collect()
     }
 
     fn type_in_measurement(&self, measurement: &MeasurementSource, name: &str) -> Option<DataType> {
@@ -223,10 +265,10 @@ impl<'a> Linker<'a> {
             leaves: Vec::new(),
             built: false,
             faults: Vec::new(),
+            sources: &|driver| self.source_types(typed, driver),
         };
         let list = builder.select_list(&typed.fields)?;
         let (mut specs, faults) = (builder.leaves, builder.faults);
-        let faults = faults.into_iter().map(|fault| self.fault(typed, &specs, fault)).collect();
         let read_from = outer.read_from.max(self.first_bucket(&window, range, fill.is_some()));
         for spec in &mut specs {
             if spec.leaf.range.0 <= TIME_MIN {
@@ -235,13 +277,16 @@ impl<'a> Linker<'a> {
         }
         self.charge(STAGE_BYTES + specs.iter().map(spec_bytes).sum::<u64>())?;
         let filled = fill.as_ref().and_then(|_| window.count(range)).filter(|_| range.0 > TIME_MIN);
-        let ranges = || specs.iter().map(|spec| spec.leaf.range);
         let reads = match outer.range {
             Some(_) => outer.reads,
-            None => (
-                ranges().map(|range| range.0).min().unwrap_or(range.0),
-                ranges().map(|range| range.1).max().unwrap_or(range.1),
-            ),
+            None => {
+                let before = looks_back(&typed.fields).saturating_mul(window.interval);
+                if level.ascending {
+                    (range.0.saturating_sub(before).max(TIME_MIN), range.1)
+                } else {
+                    (range.0, range.1.saturating_add(before).min(TIME_MAX))
+                }
+            }
         };
         let sources = self.sources(typed, &specs, (&window, rows, read_from, filled), level, reads)?;
         Ok(Stage {
@@ -257,20 +302,6 @@ impl<'a> Linker<'a> {
             rows,
             faults,
         })
-    }
-
-    /// A fault with the sources where it would be met.
-    fn fault(&self, typed: &Typed<'_>, specs: &[LeafSpec], (leaf, text): (usize, String)) -> Fault {
-        let driver = specs.get(leaf).and_then(|spec| spec.driver.as_ref());
-        let has = |source: &TypedSource<'_>| match (source, driver) {
-            (TypedSource::Measurement(measurement), Some(driver)) => {
-                driver.data_type != Some(DataType::Tag)
-                    && field_type(self.type_in_measurement(measurement, &driver.name)).is_some()
-            }
-            (TypedSource::Subquery(inner), Some(driver)) => inner.column(&driver.name).is_some(),
-            (_, None) => false,
-        };
-        Fault { leaf, text, sources: typed.sources.iter().map(has).collect() }
     }
 
     fn check_buckets(&self, buckets: u64) -> Result<(), QueryError> {
@@ -334,7 +365,8 @@ impl<'a> Linker<'a> {
         // Of several sources, the strongest type of a name is what all of them compare.
         let typed_condition =
             level.condition.residual.as_ref().filter(|_| typed.sources.len() > 1).map(|expr| {
-                let field = |name: &str| field_type(self.type_of_name(typed, name)).map(data_type);
+                let field =
+                    |name: &str| field_type(self.type_of_name(typed, name).unwrap_or(None)).map(data_type);
                 with_types(expr, &field)
             });
         let residual = typed_condition.as_ref().or(level.condition.residual.as_ref());
@@ -346,7 +378,7 @@ impl<'a> Linker<'a> {
                 TypedSource::Measurement(measurement) => {
                     self.charge(fragment_bytes)?;
                     let order = (window, level.ascending);
-                    let elsewhere = |name: &str| field_type(self.type_of_name(typed, name));
+                    let elsewhere = |name: &str| field_type(self.type_of_name(typed, name).unwrap_or(None));
                     let residual = (residual, &elsewhere as FieldTypes<'_>);
                     let mut specs = specs.to_vec();
                     for (from, to) in
@@ -354,7 +386,8 @@ impl<'a> Linker<'a> {
                     {
                         (*from, *to) = ((*from).max(reads.0), (*to).min(reads.1));
                     }
-                    let fragment = leaves::fragment(measurement, residual, &specs, order, (rows, filled))?;
+                    let fragment =
+                        leaves::fragment(measurement, residual, &specs, order, (rows, filled, reads))?;
                     sources.push(StageSource::Measurement(fragment));
                 }
                 TypedSource::Subquery(inner) => {
@@ -396,7 +429,7 @@ impl Typed<'_> {
     /// # Errors
     ///
     /// When the item's parts do not go together.
-    fn type_of_column(&self, name: &str) -> Result<Option<DataType>, QueryError> {
+    fn type_of_column(&self, name: &str) -> Result<Option<DataType>, Unsound> {
         let mut found = None;
         for field in &self.fields {
             if field_name(field) == name {
@@ -405,7 +438,7 @@ impl Typed<'_> {
                     Expr::VarRef(reference) if self.tags_as_fields.contains(&reference.name) => {
                         Some(DataType::Tag)
                     }
-                    expr => type_as_item(expr)?,
+                    _ => self.type_of_field(field)?,
                 };
                 break;
             }
@@ -419,6 +452,25 @@ impl Typed<'_> {
             }
         }
         Ok(found.or_else(|| self.dimensions.iter().any(|d| d == name).then_some(DataType::Tag)))
+    }
+
+    /// The type of a select item as an outer level sees it. 1.x looks through all levels again, so what does not go together
+    /// on one of them has no type on any.
+    ///
+    /// # Errors
+    ///
+    /// When parts do not go together.
+    fn type_of_field(&self, field: &SelectField) -> Result<Option<DataType>, Unsound> {
+        let unsound = |expr: &Expr| match expr {
+            Expr::VarRef(VarRef { name, data_type: None | Some(DataType::AnyField) }) => {
+                self.unsound.contains(name)
+            }
+            _ => false,
+        };
+        if any(&field.expr, &mut |expr| unsound(expr)) {
+            return Err(Unsound);
+        }
+        type_as_item(&field.expr).map_err(|_| Unsound)
     }
 
     /// Where WHERE of an outer level finds a name: among the columns by their final names, else it is taken for a tag.
@@ -481,6 +533,36 @@ fn nodes(expr: &Expr) -> u64 {
         Expr::Regex(pattern) => 1 + regex::check(pattern).unwrap_or(0) / 4,
         _ => 1,
     }
+}
+
+/// Windows before the first that 1.x reads for the functions of the outermost select list, whether they need them or not.
+fn looks_back(fields: &[SelectField]) -> i64 {
+    let mut windows = 0;
+    for field in fields {
+        any(&field.expr, &mut |expr| {
+            if let Expr::Call(call) = expr {
+                windows = windows.max(match (call.name.as_str(), call.args.get(1)) {
+                    (
+                        "derivative"
+                        | "non_negative_derivative"
+                        | "difference"
+                        | "non_negative_difference"
+                        | "elapsed"
+                        | "cumulative_sum",
+                        _,
+                    ) => 1,
+                    (name, Some(Expr::Integer(n)))
+                        if name == "moving_average" || technical::is_technical(name) =>
+                    {
+                        *n
+                    }
+                    _ => 0,
+                });
+            }
+            false
+        });
+    }
+    windows
 }
 
 /// What empty windows get; `None` when they are left out.

@@ -21,6 +21,7 @@ impl Symbols {
         for item in items {
             symbols.collect(item);
         }
+        let rank = |reference: &VarRef| DataType::number(reference.data_type);
         symbols.references.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| rank(a).cmp(&rank(b))));
         symbols
     }
@@ -76,19 +77,5 @@ impl Symbols {
 fn add<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) {
     if !list.contains(item) {
         list.push(item.clone());
-    }
-}
-
-/// Order of references of one name: as 1.x numbers its types.
-fn rank(reference: &VarRef) -> u8 {
-    match reference.data_type {
-        None => 0,
-        Some(DataType::Float) => 1,
-        Some(DataType::Integer) => 2,
-        Some(DataType::String) => 3,
-        Some(DataType::Boolean) => 4,
-        Some(DataType::Tag) => 7,
-        Some(DataType::AnyField) => 8,
-        Some(DataType::Unsigned) => 9,
     }
 }

@@ -3,12 +3,13 @@
 //! Plain SERIES and MEASUREMENT CARDINALITY answer for the whole database from the index; 1.x estimates here, we
 //! count. All others count what has points in the retention policy, measurement by measurement.
 
-use super::condition::mentions_time;
+use super::condition::{Filter, mentions_time};
 use super::counted::{Counted, Selection, count};
 use super::tag_values::KeyFilter;
 use super::{Readers, ShowContext, table};
 use crate::error::QueryError;
 use crate::influxql::ast::{Cardinality, ShowTagValuesCardinality};
+use crate::plan::validate_condition;
 use crate::result::{Cell, Series};
 use model::{DatabaseId, TagPredicate};
 
@@ -24,7 +25,7 @@ pub(super) fn series(
             names.iter().map(|name| readers.series(database, name, &TagPredicate::All, None).count()).sum()
         });
     }
-    refuse_time(statement, "SHOW SERIES EXACT CARDINALITY")?;
+    check(statement, "SHOW SERIES EXACT CARDINALITY", context)?;
     per_measurement(statement, &Counted::Series, context, readers)
 }
 
@@ -37,7 +38,7 @@ pub(super) fn measurements(
     if is_plain(statement) {
         return estimation(context, |database| readers.measurements(database).len());
     }
-    refuse_time(statement, "SHOW MEASUREMENT EXACT CARDINALITY")?;
+    check(statement, "SHOW MEASUREMENT EXACT CARDINALITY", context)?;
     per_measurement(statement, &Counted::Measurements, context, readers)
 }
 
@@ -47,7 +48,7 @@ pub(super) fn tag_keys(
     context: &ShowContext<'_>,
     readers: &Readers<'_>,
 ) -> Result<Vec<Series>, QueryError> {
-    refuse_time(statement, "SHOW TAG KEY EXACT CARDINALITY")?;
+    check(statement, "SHOW TAG KEY EXACT CARDINALITY", context)?;
     per_measurement(statement, &Counted::TagKeys, context, readers)
 }
 
@@ -67,7 +68,7 @@ pub(super) fn field_keys(
     context: &ShowContext<'_>,
     readers: &Readers<'_>,
 ) -> Result<Vec<Series>, QueryError> {
-    refuse_time(statement, "SHOW FIELD KEY CARDINALITY")?;
+    check(statement, "SHOW FIELD KEY CARDINALITY", context)?;
     per_measurement(statement, &Counted::FieldKeys, context, readers)
 }
 
@@ -82,11 +83,16 @@ fn is_plain(statement: &Cardinality) -> bool {
         && *offset == 0
 }
 
-fn refuse_time(statement: &Cardinality, name: &str) -> Result<(), QueryError> {
+/// Refuses what 1.x refuses before it selects names: time, and functions that a SELECT may not call in WHERE.
+fn check(statement: &Cardinality, name: &str, context: &ShowContext<'_>) -> Result<(), QueryError> {
     if statement.condition.as_ref().is_some_and(mentions_time) {
         return Err(QueryError::Statement(format!("{name} doesn't support time in WHERE clause")));
     }
-    Ok(())
+    if statement.sources.is_empty() {
+        context.required_database()?;
+    }
+    let filter = Filter::of(statement.condition.as_ref(), context)?;
+    filter.residual().map_or(Ok(()), validate_condition)
 }
 
 /// A count over the whole database; 0 for one that does not exist.
@@ -109,6 +115,10 @@ fn per_measurement(
 ) -> Result<Vec<Series>, QueryError> {
     let clauses = (&statement.sources[..], statement.condition.as_ref());
     let selection = Selection::of(clauses, &statement.dimensions, context, readers)?;
+    // 1.x counts rows of time 0, and ends at the first one outside of the range.
+    if selection.range().start > 0 {
+        return Ok(Vec::new());
+    }
     let counts = count(&selection, counted, readers)?;
     // Each series has one row, which an offset skips and no limit cuts.
     if statement.offset > 0 {

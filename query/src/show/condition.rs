@@ -98,14 +98,14 @@ impl Filter {
     }
 }
 
-/// Whether a clause compares with time.
+/// Whether a clause compares time with something. 1.x looks for it on the left side only.
 pub(crate) fn mentions_time(expr: &Expr) -> bool {
     let is_time = |e: &Expr| matches!(e, Expr::VarRef(name) if name.name.eq_ignore_ascii_case("time"));
     match expr {
         Expr::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Or) => {
             mentions_time(&binary.lhs) || mentions_time(&binary.rhs)
         }
-        Expr::Binary(binary) => is_time(&binary.lhs) || is_time(&binary.rhs),
+        Expr::Binary(binary) => is_time(&binary.lhs),
         Expr::Paren(inner) => mentions_time(inner),
         _ => false,
     }
@@ -150,25 +150,11 @@ pub(super) fn no_condition(expr: &Expr) -> QueryError {
         Expr::String(value) => format!("&influxql.StringLiteral{{Val:{value:?}}}"),
         Expr::Duration(value) => format!("&influxql.DurationLiteral{{Val:{value}}}"),
         Expr::VarRef(name) => {
-            format!("&influxql.VarRef{{Val:{:?}, Type:{}}}", name.name, type_number(name.data_type))
+            format!("&influxql.VarRef{{Val:{:?}, Type:{}}}", name.name, DataType::number(name.data_type))
         }
         other => format!("invalid condition expression: {other}"),
     };
     QueryError::Statement(text)
-}
-
-/// The number that 1.x has for a type.
-fn type_number(data_type: Option<DataType>) -> u8 {
-    match data_type {
-        None => 0,
-        Some(DataType::Float) => 1,
-        Some(DataType::Integer) => 2,
-        Some(DataType::String) => 3,
-        Some(DataType::Boolean) => 4,
-        Some(DataType::Tag) => 7,
-        Some(DataType::AnyField) => 8,
-        Some(DataType::Unsigned) => 9,
-    }
 }
 
 /// What a comparison has on its right side, where 1.x insists on it.

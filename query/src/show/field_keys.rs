@@ -1,6 +1,6 @@
 //! SHOW FIELD KEYS: the one SHOW statement that minds the retention policy, because fields are known by their points.
 
-use super::sources::locate;
+use super::sources::{Names, locate};
 use super::{Readers, ShowContext, limited, table};
 use crate::error::QueryError;
 use crate::influxql::ast::ShowFieldKeys;
@@ -15,9 +15,11 @@ pub(super) fn show(
     readers: &Readers<'_>,
 ) -> Result<Vec<Series>, QueryError> {
     let mut found: BTreeMap<Arc<str>, BTreeSet<(Arc<str>, FieldType)>> = BTreeMap::new();
+    // 1.x looks for all names in all policies that FROM names.
+    let names = Names::of(&statement.sources)?;
     for source in locate(&statement.sources, context)? {
         for (measurement, table) in &source.database.fields.measurements {
-            if !source.names.contains(measurement) {
+            if !names.contains(measurement) {
                 continue;
             }
             readers.check()?;

@@ -10,6 +10,7 @@ use super::sources::{Located, locate};
 use super::{Readers, ShowContext, limited, table};
 use crate::error::QueryError;
 use crate::influxql::ast::ShowSeries;
+use crate::plan::validate_condition;
 use crate::result::{Cell, Series};
 use model::SeriesKey;
 use model::catalog::Database;
@@ -24,11 +25,19 @@ pub(super) fn show(
     context: &ShowContext<'_>,
     readers: &Readers<'_>,
 ) -> Result<Vec<Series>, QueryError> {
-    if statement.condition.as_ref().is_some_and(mentions_time) {
+    if statement.sources.is_empty() {
+        context.required_database()?;
+    }
+    let filter = Filter::of(statement.condition.as_ref(), context)?;
+    let in_time = statement.condition.as_ref().is_some_and(mentions_time);
+    // With FROM and without time, 1.x puts the clause into parentheses, and does not look into those.
+    if let (Some(expr), true) = (filter.residual(), in_time || statement.sources.is_empty()) {
+        validate_condition(expr)?;
+    }
+    if in_time {
         return in_range(statement, context, readers);
     }
     let located = located_with_points(statement, context, readers)?;
-    let filter = Filter::of(statement.condition.as_ref(), context)?;
     if let (Some(expr), false) = (filter.residual(), located.is_empty()) {
         check_operators(expr)?;
     }

@@ -184,7 +184,7 @@ impl Model<'_> {
             let next_season = gamma * (value / damped) + (1.0 - gamma) * past;
             value = (next_level + damping * next_trend) * coming;
             (level, trend) = (next_level, next_trend);
-            damping += phi.powf(t as f64);
+            damping += power(phi, t);
             if m > 0 {
                 seasons[slot] = next_season;
             }
@@ -206,6 +206,19 @@ impl Model<'_> {
         }
         sum
     }
+}
+
+/// `x` to the power of `n`, by squaring: the simplex magnifies the last digit, so it has to be that of Go's `math.Pow`.
+fn power(x: f64, mut n: usize) -> f64 {
+    let (mut power, mut square) = (1.0, x);
+    while n > 0 {
+        if n & 1 == 1 {
+            power *= square;
+        }
+        square *= square;
+        n >>= 1;
+    }
+    power
 }
 
 /// A point of the simplex.

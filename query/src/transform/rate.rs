@@ -46,7 +46,8 @@ pub(super) fn derivative(points: &Points, unit: i64, non_negative: bool, ascendi
     for (time, value) in advancing(points) {
         if let Some((before, value_before)) = previous.replace((time, value))
             && let Some(change) = change(value, value_before)
-            && (!non_negative || change >= 0.0)
+            // NaN, which stddev() makes of one point, is not negative.
+            && !(non_negative && change < 0.0)
         {
             let elapsed = if ascending { time - before } else { before - time };
             out.push(time, Cell::Float(change / (elapsed as f64 / unit as f64)), &[]);

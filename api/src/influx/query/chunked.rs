@@ -29,7 +29,7 @@ pub(super) async fn answer(
     chunk_rows: usize,
 ) -> Result<Response, Failure> {
     let (segments, receiver) = mpsc::channel(SEGMENTS_MAX);
-    let mut sender = Sender {
+    let sender = Sender {
         encoder: Encoder::new(style.format, style.epoch),
         out: Output::new(style.gzip),
         segments,
@@ -38,7 +38,8 @@ pub(super) async fn answer(
     let mut freshness = Freshness::default();
     let mut statements = statements.into_iter();
     match statements.next() {
-        None => sender.encoder.finish(&mut sender.out),
+        // Nothing but a comment: there is no piece to send.
+        None => {}
         Some(statement) => {
             let cut = Cut::of(&statement, chunk_rows);
             let mut outcome = executor.execute(statement).await?;

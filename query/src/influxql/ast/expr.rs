@@ -67,6 +67,22 @@ pub enum DataType {
     Tag,
 }
 
+impl DataType {
+    /// The number that 1.x has for a type, 0 for none: it shows in error texts and in the order of columns.
+    pub(crate) fn number(data_type: Option<Self>) -> u8 {
+        match data_type {
+            None => 0,
+            Some(Self::Float) => 1,
+            Some(Self::Integer) => 2,
+            Some(Self::String) => 3,
+            Some(Self::Boolean) => 4,
+            Some(Self::Tag) => 7,
+            Some(Self::AnyField) => 8,
+            Some(Self::Unsigned) => 9,
+        }
+    }
+}
+
 /// What a wildcard stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WildcardKind {

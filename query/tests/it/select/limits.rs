@@ -71,6 +71,18 @@ fn memory_is_bounded() {
     select(&store, "SELECT value FROM cpu LIMIT 2", limits).expect("valid in this test");
 }
 
+/// Without windows, first() and last() keep a point of each series to name one of those of one time.
+#[test]
+fn a_point_a_series_is_bounded() {
+    let store = store(400, 2);
+    let limits = QueryLimits { memory_bytes: 25_000, ..QueryLimits::default() };
+    select(&store, "SELECT max(value) FROM cpu", limits).expect("one point");
+    for query in ["SELECT first(value) FROM cpu", "SELECT last(value) FROM cpu WHERE value < 5"] {
+        let error = select(&store, query, limits).unwrap_err();
+        assert!(error.to_string().starts_with("max-query-memory limit exceeded"), "{query}: {error}");
+    }
+}
+
 #[test]
 fn without_a_lower_bound_the_last_buckets_are_read() {
     let store = store(1, 10);
