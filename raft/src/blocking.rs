@@ -57,6 +57,8 @@ mod tests {
         }
 
         fn applied(&self, _entry: &AppliedEntry<'_>) {}
+
+        fn voted(&self, _group: model::GroupId, _term: u64) {}
     }
 
     fn where_it_runs() -> (thread::ThreadId, thread::ThreadId) {

@@ -19,6 +19,9 @@ pub trait Simulation {
 
     /// An entry was applied by the node that runs at present.
     fn applied(&self, entry: &AppliedEntry<'_>);
+
+    /// The node that runs at present tells that it votes for somebody in this term: from now on it must know that.
+    fn voted(&self, group: GroupId, term: u64);
 }
 
 /// An entry, as a replica applies it.
@@ -58,6 +61,13 @@ pub(crate) fn disk_wait() -> Option<Duration> {
 pub(crate) fn is_even_hour() -> bool {
     let simulation = SIMULATION.with_borrow(Clone::clone);
     simulation.is_none_or(|simulation| simulation.wall_ns() / 3_600_000_000_000 % 2 == 0)
+}
+
+/// Tells the simulation of a vote, if there is one.
+pub(crate) fn voted(group: GroupId, term: u64) {
+    if let Some(simulation) = SIMULATION.with_borrow(Clone::clone) {
+        simulation.voted(group, term);
+    }
 }
 
 /// Tells the simulation, if there is one.

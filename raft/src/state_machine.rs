@@ -180,6 +180,7 @@ impl Replica {
         for (entry, responder) in entries {
             let index = entry.log_id.index;
             let again = bugs::is(Bug::ApplyTwice).then(|| entry.clone());
+            simulation::applied(|| self.seen(&entry));
             let reply = self.note(self.apply_one(&mut at, entry))?;
             if let Some(last) = again.and_then(|entry| self.last_applied.lock().replace(entry)) {
                 let now = at.clone();
@@ -196,7 +197,6 @@ impl Replica {
 
     fn apply_one(&self, at: &mut SnapshotMeta, entry: Entry) -> Result<Reply, StateError> {
         at.last_log_id = Some(entry.log_id);
-        simulation::applied(|| self.seen(&entry));
         match entry.payload {
             Payload::Blank => {
                 self.state.advance(applied::marker(at))?;

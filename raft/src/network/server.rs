@@ -8,6 +8,7 @@ use crate::group::{Attempt, Group, GroupStatus, RaftInstance};
 use crate::host::RaftHost;
 use crate::peer::{PeerControl, founding_from_wire, place_of};
 use crate::running::RunningQuery;
+use crate::simulation;
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -189,7 +190,11 @@ impl peer_server::Peer for PeerServer {
         let vote = convert::vote_from_wire(request)?;
         let reply =
             if pre_vote { raft(&group)?.pre_vote(vote).await } else { raft(&group)?.vote(vote).await };
-        Ok(Response::new(convert::voted_to_wire(&reply.map_err(stopped)?)))
+        let reply = reply.map_err(stopped)?;
+        if reply.vote_granted && !pre_vote {
+            simulation::voted(group.id(), reply.vote.leader_id.term);
+        }
+        Ok(Response::new(convert::voted_to_wire(&reply)))
     }
 
     async fn append(
