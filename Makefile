@@ -6,7 +6,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check deploy-check rehearsal bench chaos reliability fuzz-influxql fuzz-line-protocol clean
+.PHONY: help demo test check deploy-check rehearsal bench chaos chaos-bugs reliability fuzz-influxql fuzz-line-protocol clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
@@ -47,12 +47,13 @@ bench: ## Measure against a real influxd and VictoriaMetrics on this machine; pr
 	python3 -B scripts/bench --steadfast $(TARGET_DIR)/release/steadfast $(BENCH)
 
 # make chaos SEEDS=1000 FROM=1
+# make chaos FOUNDINGS=1000
 # make chaos SECONDS_OF_CHAOS=3600 SEED=7
 chaos: ## SEEDS=n: so many simulated clusters under faults. Without: ten minutes of kills, hangs and restarts of real ones.
 	scripts/install-deps.sh --for test
 	cargo build --release --workspace
-	$(if $(SEEDS),\
-	  $(TARGET_DIR)/release/simulate --seeds $(SEEDS) --from $(or $(FROM),1),\
+	$(if $(SEEDS)$(FOUNDINGS),\
+	  $(TARGET_DIR)/release/simulate $(if $(FOUNDINGS),--foundings) --seeds $(or $(FOUNDINGS),$(SEEDS)) --from $(or $(FROM),1),\
 	  $(TARGET_DIR)/release/soak --seconds $(or $(SECONDS_OF_CHAOS),600) $(if $(SEED),--seed $(SEED)))
 
 # make reliability FAULTS="--kills 100 --restarts 30"
@@ -60,6 +61,11 @@ reliability: ## What writers see of leaders killed, restarts, drains and lost vo
 	scripts/install-deps.sh --for test
 	cargo build --release --workspace
 	$(TARGET_DIR)/release/reliability $(FAULTS)
+
+# make chaos-bugs SEEDS=100 BUG=3
+chaos-bugs: ## Known bugs are put back into simulated clusters, one after the other: each must be noticed.
+	cargo build --release --workspace --features chaos-tests/bugs --bin simulate
+	$(TARGET_DIR)/release/simulate --bugs $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))
 
 # make fuzz-influxql STATEMENTS=100000 SEED=7
 fuzz-influxql: ## Random statements against a real influxd and a cluster, answers compared to the byte.

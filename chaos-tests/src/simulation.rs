@@ -9,6 +9,7 @@ pub mod disk;
 pub mod faults;
 pub mod network;
 pub mod node;
+pub mod operator;
 pub mod run;
 pub mod trace;
 pub mod users;

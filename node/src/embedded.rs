@@ -34,9 +34,11 @@ pub use api::operator::{Order, OrderError};
 pub use query::result::Cell;
 pub use raft::simulation::{AppliedEntry, Simulation, simulate};
 pub use raft::{Connect, Group, GroupStatus, PeerServer, RaftHost, Role, Transport, Tuning};
-#[cfg(feature = "bugs")]
 pub use storage::bugs;
 pub use storage::log::SyncFaults;
+
+/// Longer than anything takes.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(86_400);
 
 /// What the owner brings.
 #[derive(Debug, Clone)]
@@ -166,7 +168,8 @@ impl Embedded {
     fn limits(&self) -> RequestLimits {
         RequestLimits {
             write_timeout: self.config.write_timeout,
-            query_timeout: self.config.write_timeout,
+            // Its budget goes by the clock of the machine, which a simulation is not to feel.
+            query_timeout: QUERY_TIMEOUT,
             barrier_timeout: self.config.write_timeout / 2,
             stale_reads: true,
             series: SeriesLimits { series_max: 1_000_000, values_max: 100_000 },
@@ -181,6 +184,12 @@ impl Embedded {
     /// The peer service: what the other nodes' requests are given to.
     pub fn peers(&self) -> Arc<PeerServer> {
         Arc::clone(&self.peers)
+    }
+
+    /// The uuid of the cluster that its volume belongs to, if it does.
+    pub fn cluster(&self) -> Option<String> {
+        let told = PeerControl::identity(&*self.membership).cluster;
+        (!told.is_empty()).then_some(told)
     }
 
     /// The groups, once they are open.

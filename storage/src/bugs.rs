@@ -31,6 +31,40 @@ pub enum Bug {
     NodeIdReused = 11,
 }
 
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::AckBeforeFsync,
+        Self::VoteNotSynced,
+        Self::LostPurgeMarker,
+        Self::NoAtomicFlush,
+        Self::ApplyTwice,
+        Self::StaleRead,
+        Self::ClockInApply,
+        Self::OldStateStays,
+        Self::StampedAgain,
+        Self::PurgeBeforeFlush,
+        Self::NodeIdReused,
+    ];
+
+    /// What it is, in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::AckBeforeFsync => "entries are acknowledged before they are synced",
+            Self::VoteNotSynced => "a vote is given before it is synced",
+            Self::LostPurgeMarker => "where the log begins is not kept when it is purged",
+            Self::NoAtomicFlush => "the marker of what is applied is flushed without the points",
+            Self::ApplyTwice => "an entry is applied again after the next one",
+            Self::StaleRead => "a replica answers without asking whether it is up to date",
+            Self::ClockInApply => "what an entry does depends on the wall clock",
+            Self::OldStateStays => "an installed snapshot leaves the state of before in place",
+            Self::StampedAgain => "a retried write is stamped again",
+            Self::PurgeBeforeFlush => "the log is purged up to what is applied, not to what is flushed",
+            Self::NodeIdReused => "a node that lost its volume comes back under the id it had",
+        }
+    }
+}
+
 #[cfg(feature = "bugs")]
 static CHOSEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
 

@@ -27,6 +27,15 @@ pub struct Scene<'a> {
     pub effects: &'a mut Effects,
 }
 
+/// What kind of faults a run has.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// The cluster is being founded: faults are short, and a volume may be lost at any moment.
+    pub founding: bool,
+    /// A bug put back: a lost volume keeps the identity that it must not keep.
+    pub keep_identity: bool,
+}
+
 /// Chooses the faults of one run.
 #[derive(Debug)]
 pub struct Faults {
@@ -38,14 +47,17 @@ pub struct Faults {
     calm_at: Option<u64>,
     fast_at: Vec<Option<u64>>,
     may_replace: bool,
-    keep_identity: bool,
+    /// Whether somebody is to crash when he has just given a vote; and who, and when.
+    lies_in_wait: bool,
+    ambushed: Option<(usize, u64)>,
+    manner: Manner,
 }
 
 impl Faults {
-    /// The faults of a seed. `keep_identity`: a lost volume keeps the identity that it must not keep.
-    pub fn new(seed: u64, nodes: usize, keep_identity: bool) -> Self {
+    /// The faults of a seed.
+    pub fn new(seed: u64, nodes: usize, manner: Manner) -> Self {
         let mut random = Random::new(seed ^ 0x6661_756c_7473_0000);
-        let may_replace = random.chance(40);
+        let may_replace = manner.founding || random.chance(40);
         Self {
             random,
             next_at: 0,
@@ -54,27 +66,47 @@ impl Faults {
             calm_at: None,
             fast_at: vec![None; nodes],
             may_replace,
-            keep_identity,
+            lies_in_wait: false,
+            ambushed: None,
+            manner,
         }
+    }
+
+    /// Lets the nodes start at different times, some of them at once.
+    pub fn start_late(&mut self, effects: &mut Effects) {
+        for at in &mut self.restarts {
+            let late = if self.random.chance(30) { 0 } else { self.random.below(4_000) };
+            effects.add("late_starts", u64::from(late > 0));
+            *at = Some(late);
+        }
+    }
+
+    /// How long something lasts, ms: shorter while a cluster is being founded, which takes seconds.
+    fn long(&mut self, least: u64, more: u64) -> u64 {
+        let ms = least + self.random.below(more);
+        if self.manner.founding { ms / 3 } else { ms }
     }
 
     /// Mends what is due to be mended, and breaks something if it is time.
     pub fn act(&mut self, scene: &mut Scene<'_>) {
         self.mend(scene);
+        self.ambush(scene);
         let now = scene.world.now();
         if now < self.next_at {
             return;
         }
-        self.next_at = now + 300 + self.random.below(2_500);
+        self.next_at = now + self.long(300, 2_500);
         scene.effects.count("faults");
         match self.random.below(100) {
-            0..20 => self.crash_one(scene),
+            0..14 => self.crash_one(scene),
+            14..20 => self.lies_in_wait = true,
             20..24 => self.crash_all(scene),
             24..36 => self.pause(scene),
             36..56 => self.partition(scene),
             56..68 => self.weather(scene),
             68..74 => self.jump(scene),
             74..84 => self.slow(scene),
+            84..94 if self.manner.founding => self.replace(scene),
             84..94 => self.transfer(scene),
             _ => self.replace(scene),
         }
@@ -119,6 +151,7 @@ impl Faults {
         for node in scene.nodes.iter_mut() {
             node.paused_until = node.paused_until.min(now);
         }
+        (self.lies_in_wait, self.ambushed) = (false, None);
         self.mend(scene);
     }
 
@@ -128,15 +161,33 @@ impl Faults {
 
     fn crash_one(&mut self, scene: &mut Scene<'_>) {
         let place = self.some_node(scene);
-        let outage = if self.random.chance(30) { 50 } else { 500 + self.random.below(8_000) };
+        let outage = if self.random.chance(30) { 50 } else { self.long(500, 8_000) };
         self.crash(scene, place, outage);
+    }
+
+    /// Crashes a node when its vote has been told, and perhaps nothing else was synced since.
+    fn ambush(&mut self, scene: &mut Scene<'_>) {
+        let (now, voter) = (scene.world.now(), scene.world.take_voter());
+        match (self.ambushed, voter) {
+            (Some((place, at)), _) if now >= at => {
+                self.ambushed = None;
+                let outage = self.long(50, 2_000);
+                scene.effects.add("crashes_after_votes", u64::from(scene.nodes[place].is_up()));
+                self.crash(scene, place, outage);
+            }
+            (None, Some(place)) if self.lies_in_wait => {
+                self.lies_in_wait = false;
+                self.ambushed = Some((place, now + 3 + self.random.below(4)));
+            }
+            _ => {}
+        }
     }
 
     fn crash_all(&mut self, scene: &mut Scene<'_>) {
         let mut any = false;
         for place in 0..scene.nodes.len() {
             any |= scene.nodes[place].is_up();
-            let outage = 100 + self.random.below(3_000);
+            let outage = self.long(100, 3_000);
             self.crash(scene, place, outage);
         }
         scene.effects.add("power_losses_of_all", u64::from(any));
@@ -163,7 +214,7 @@ impl Faults {
             return;
         }
         let led = leading(scene.nodes).contains(&place);
-        let ms = 300 + self.random.below(6_000);
+        let ms = self.long(300, 6_000);
         Self::note(scene, &format!("node {place} hangs for {ms} ms"));
         scene.nodes[place].paused_until = scene.world.now() + ms;
         scene.effects.count("pauses");
@@ -202,7 +253,7 @@ impl Faults {
                 "bridges"
             }
         };
-        let ms = 500 + self.random.below(8_000);
+        let ms = self.long(500, 8_000);
         Self::note(scene, &format!("{what} at node {one} for {ms} ms"));
         scene.effects.count(what);
         self.links_whole_at = Some(scene.world.now() + ms);
@@ -215,7 +266,7 @@ impl Faults {
         let weather = Weather { loss, doubled, late_ms };
         Self::note(scene, &format!("{weather:?}"));
         scene.network.set_weather(weather);
-        self.calm_at = Some(scene.world.now() + 500 + self.random.below(6_000));
+        self.calm_at = Some(scene.world.now() + self.long(500, 6_000));
     }
 
     fn jump(&mut self, scene: &mut Scene<'_>) {
@@ -232,7 +283,7 @@ impl Faults {
         let up_to = 20 + self.random.below(600);
         Self::note(scene, &format!("the disk of node {place} takes up to {up_to} ms"));
         scene.world.slow_disk(place, up_to);
-        self.fast_at[place] = Some(scene.world.now() + 500 + self.random.below(6_000));
+        self.fast_at[place] = Some(scene.world.now() + self.long(500, 6_000));
     }
 
     fn transfer(&mut self, scene: &mut Scene<'_>) {
@@ -258,17 +309,28 @@ impl Faults {
         });
     }
 
-    /// Loses a volume for good, once a run and only when everybody else has everything: more would be no minority.
+    /// Loses a volume for good, once a run and only when everybody else has everything: more would be no minority. While a
+    /// cluster is being founded there is nothing to have.
     fn replace(&mut self, scene: &mut Scene<'_>) {
-        if !self.may_replace || unrest(scene.nodes).is_some() || scene.network.is_cut() {
+        let is_calm = || unrest(scene.nodes).is_none() && !scene.network.is_cut();
+        if !self.may_replace || !(self.manner.founding || is_calm()) {
+            return;
+        }
+        let place = self.some_node(scene);
+        if !scene.nodes[place].is_up() {
             return;
         }
         self.may_replace = false;
-        let place = self.some_node(scene);
-        let outage = 300 + self.random.below(4_000);
+        let outage = self.long(300, 4_000);
+        let founded = scene.watch.has_cluster(place);
         self.crash(scene, place, outage);
         Self::note(scene, &format!("the volume of node {place} is lost"));
-        scene.nodes[place].wipe(self.keep_identity);
-        scene.effects.count("volumes_lost");
+        scene.nodes[place].wipe(self.manner.keep_identity);
+        if !self.manner.keep_identity {
+            scene.watch.forget_volume(place);
+            scene.world.forget_volume(place);
+        }
+        let when = if founded { "volumes_lost_after_founding" } else { "volumes_lost_before_founding" };
+        scene.effects.count(when);
     }
 }

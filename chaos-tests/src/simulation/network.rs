@@ -340,8 +340,7 @@ impl Drop for CallGuard {
         }
         let mut state = self.network.state();
         // The handler of a call that nobody waits for may have begun before it hears of that.
-        let late = state.random.chance(50);
-        if state.calls.contains_key(&self.id) && !late {
+        if state.calls.contains_key(&self.id) && !state.random.chance(50) {
             state.send(Parcel { from: self.from, to: self.to, call: self.id, item: Item::Cancel });
         } else {
             state.calls.remove(&self.id);

@@ -43,6 +43,21 @@ struct Process {
     node: Arc<Embedded>,
 }
 
+/// What all nodes of a cluster are started with.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Where the nodes are, by place.
+    pub addresses: Vec<String>,
+    /// The first so many of them found the cluster.
+    pub founders: usize,
+    /// Data groups.
+    pub groups: u32,
+    /// How many replicas each of them has at first.
+    pub replication_factor: u32,
+    /// When others take the replicas of a node that is gone; zero: never.
+    pub replace_after: Duration,
+}
+
 /// A node, whether it runs or not.
 #[derive(Debug)]
 pub struct SimulatedNode {
@@ -50,11 +65,13 @@ pub struct SimulatedNode {
     pub place: usize,
     world: World,
     network: Network,
-    addresses: Vec<String>,
+    site: Site,
     root: PathBuf,
     incarnation: u32,
-    /// How often its volume was replaced.
+    /// How often its volume was replaced, or taken away.
     volume: u32,
+    /// Whether the last one was lost.
+    replaced: bool,
     process: Option<Process>,
     synced: Synced,
     /// Its wall clock.
@@ -65,29 +82,30 @@ pub struct SimulatedNode {
     missed_ms: u64,
     /// When its disk has done what it does now, ms.
     disk_free_at: u64,
-    /// Data groups.
-    pub groups: u32,
+    /// Whether it belongs to the cluster, or is to.
+    wanted: bool,
 }
 
 impl SimulatedNode {
     /// A node with an empty volume, which does not run yet.
-    pub fn new(place: usize, world: &World, network: &Network, addresses: &[String], groups: u32) -> Self {
+    pub fn new(place: usize, world: &World, network: &Network, site: &Site) -> Self {
         let clock = WallClock { now_ms: world.clock(), offset_ns: AtomicI64::new(0) };
         Self {
             place,
             world: world.clone(),
             network: network.clone(),
-            addresses: addresses.to_vec(),
+            site: site.clone(),
             root: world.dir(),
             incarnation: 0,
             volume: 0,
+            replaced: false,
             process: None,
             synced: Synced::default(),
             clock: Arc::new(clock),
             paused_until: 0,
             missed_ms: 0,
             disk_free_at: 0,
-            groups,
+            wanted: place < site.founders,
         }
     }
 
@@ -98,6 +116,21 @@ impl SimulatedNode {
     /// How often its volume was replaced.
     pub fn volume(&self) -> u32 {
         self.volume
+    }
+
+    /// Under which address the others reach it.
+    pub fn address(&self) -> String {
+        self.site.addresses[self.place].clone()
+    }
+
+    /// Whether it belongs to the cluster, or is to; else its machine is off.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// From now on it is one that [`Self::is_wanted`], or is none.
+    pub fn set_wanted(&mut self, wanted: bool) {
+        self.wanted = wanted;
     }
 
     /// Whether it runs, be it hanging.
@@ -113,18 +146,18 @@ impl SimulatedNode {
 
     /// Starts it on what its disk holds.
     pub fn start(&mut self) {
-        if self.process.is_some() {
+        if self.process.is_some() || !self.wanted {
             return;
         }
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime without I/O needs nothing");
         let config = EmbeddedConfig {
             data_dir: self.dir(),
-            address: self.addresses[self.place].clone(),
-            peers: self.addresses.clone(),
-            groups: self.groups,
-            replication_factor: self.addresses.len() as u32,
-            tuning: tuning(),
+            address: self.address(),
+            peers: self.site.addresses[..self.site.founders].to_vec(),
+            groups: self.site.groups,
+            replication_factor: self.site.replication_factor,
+            tuning: Tuning { replace_after: self.site.replace_after, ..tuning() },
             connect: self.network.from(self.place),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             write_timeout: Duration::from_secs(10),
@@ -154,12 +187,18 @@ impl SimulatedNode {
         lost
     }
 
+    /// Whether the volume that it has stands for one that was lost.
+    pub fn has_replaced_volume(&self) -> bool {
+        self.replaced
+    }
+
     /// Its volume is lost; it must not run. `keep_identity` is what nobody should do: who it was comes back without what
     /// it promised.
     pub fn wipe(&mut self, keep_identity: bool) {
         let old = self.dir();
         self.incarnation += 1;
         self.volume += 1;
+        self.replaced = self.wanted;
         if keep_identity {
             fs::create_dir_all(self.dir()).expect("a directory for the new volume");
             for name in ["identity.toml", "volume"] {

@@ -1,9 +1,10 @@
 //! One run: a cluster is founded, lives through faults under load, is healed, and must come to rest with everything it
 //! acknowledged, the same at every node.
 
-use super::faults::{Faults, Scene};
+use super::faults::{Faults, Manner, Scene};
 use super::network::Network;
-use super::node::SimulatedNode;
+use super::node::{SimulatedNode, Site};
+use super::operator::{Operator, Premises};
 use super::trace::Trace;
 use super::users::{DATABASE, Users};
 use super::verdict::Effects;
@@ -13,6 +14,7 @@ use node::embedded::simulate;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// How long a node lives at once before the next has its turn, ms.
 const TICK_MS: u64 = 1;
@@ -22,23 +24,42 @@ const LOOK_MS: u64 = 20;
 const FOUNDING_MS: u64 = 60_000;
 /// How long the cluster may take to come to rest after all faults ended, ms.
 const REST_MS: u64 = 60_000;
+/// The same if replicas have to move until every node has all.
+const REST_OF_MOVES_MS: u64 = 150_000;
 /// How long it may take until a write is acknowledged again, ms: keep-alive, a restart, and an election or two.
 const SERVICE_MS: u64 = 20_000;
 /// How long a last look at everything may take, ms.
 const AUDIT_MS: u64 = 40_000;
+
+/// What a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Story {
+    /// A cluster is founded in peace, and lives.
+    Life,
+    /// A cluster is founded while everything goes wrong; nobody uses it.
+    Founding,
+}
 
 /// What is simulated.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// Repeats everything.
     pub seed: u64,
-    /// Nodes.
+    /// What it is about.
+    pub story: Story,
+    /// Nodes that there are at most.
     pub nodes: usize,
+    /// How many of them found the cluster; if there are more, an operator lets them join and go.
+    pub founders: usize,
+    /// Replicas of each data group at first.
+    pub replication_factor: u32,
+    /// When others take the replicas of a node that is gone, s; 0: never.
+    pub replace_after_s: u64,
     /// Data groups.
     pub groups: u32,
     /// How long faults go on, ms.
     pub faults_ms: u64,
-    /// A bug put back: see [`Faults::new`].
+    /// A bug put back: see [`Manner`].
     pub keep_identity: bool,
 }
 
@@ -65,6 +86,7 @@ struct Run {
     nodes: Vec<SimulatedNode>,
     users: Users,
     faults: Faults,
+    operator: Option<Operator>,
     watch: Watch,
     effects: Effects,
 }
@@ -76,23 +98,36 @@ pub fn run(plan: Plan, dir: &Path, trace: Trace) -> Outcome {
     note_panics(&world);
     let addresses: Vec<String> = (0..plan.nodes).map(|place| format!("node-{place}:8088")).collect();
     let network = Network::new(plan.seed, &addresses, trace);
-    let nodes = (0..plan.nodes)
-        .map(|place| SimulatedNode::new(place, &world, &network, &addresses, plan.groups))
-        .collect();
+    let site = Site {
+        addresses,
+        founders: plan.founders,
+        groups: plan.groups,
+        replication_factor: plan.replication_factor,
+        replace_after: Duration::from_secs(plan.replace_after_s),
+    };
+    let nodes = (0..plan.nodes).map(|place| SimulatedNode::new(place, &world, &network, &site)).collect();
+    let founding = plan.story == Story::Founding;
+    let manner = Manner { founding, keep_identity: plan.keep_identity };
     let mut run = Run {
         plan,
         users: Users::new(plan.seed, &world),
-        faults: Faults::new(plan.seed, plan.nodes, plan.keep_identity),
+        faults: Faults::new(plan.seed, plan.nodes, manner),
+        operator: (plan.nodes > plan.founders).then(|| Operator::new(plan.seed)),
         world,
         network,
         nodes,
         watch: Watch::default(),
         effects: Effects::default(),
     };
-    if run.found() {
-        run.live();
-        run.heal();
-        run.audit();
+    match plan.story {
+        Story::Life => {
+            if run.found() {
+                run.live();
+                run.heal();
+                run.audit();
+            }
+        }
+        Story::Founding => run.found_under_faults(),
     }
     run.outcome()
 }
@@ -137,13 +172,33 @@ impl Run {
         !self.world.violations().is_empty() || self.world.panics() > 0
     }
 
+    /// Every node starts at some time, and everything goes wrong meanwhile; then there must be one cluster.
+    fn found_under_faults(&mut self) {
+        self.faults.start_late(&mut self.effects);
+        let end = self.world.now() + self.plan.faults_ms;
+        while self.world.now() < end && !self.failed() {
+            self.tick();
+            self.break_something();
+        }
+        if self.failed() {
+            return;
+        }
+        self.end_faults();
+        if !self.until(FOUNDING_MS, |run| run.failed() || run.is_at_rest()) {
+            let why = unrest(&self.nodes).unwrap_or_default();
+            self.world.violation(format!("no cluster within {FOUNDING_MS} ms after all faults: {why}"));
+        }
+        if !self.failed() && !self.ask_until(FOUNDING_MS, format!("CREATE DATABASE {DATABASE}")) {
+            self.world.violation("the cluster does nothing".to_owned());
+        }
+        self.effects.add("foundings", u64::from(!self.failed()));
+    }
+
     fn found(&mut self) -> bool {
         for node in &mut self.nodes {
             node.start();
         }
-        let founded = self
-            .until(FOUNDING_MS, |run| run.world.now().is_multiple_of(100) && unrest(&run.nodes).is_none());
-        if !founded {
+        if !self.until(FOUNDING_MS, Self::is_at_rest) {
             let why = unrest(&self.nodes).unwrap_or_default();
             self.world.violation(format!("no cluster was founded: {why}"));
             return false;
@@ -153,6 +208,33 @@ impl Run {
             self.world.violation("no database was created".to_owned());
         }
         created
+    }
+
+    fn is_at_rest(&mut self) -> bool {
+        self.world.now().is_multiple_of(100)
+            && self.operator.as_ref().is_none_or(|operator| operator.is_idle(&self.nodes))
+            && unrest(&self.nodes).is_none()
+    }
+
+    fn break_something(&mut self) {
+        let Self { faults, nodes, network, world, watch, effects, .. } = self;
+        faults.act(&mut Scene { nodes, network, world, watch, effects });
+        self.operate();
+    }
+
+    fn operate(&mut self) {
+        let Self { operator, nodes, world, watch, effects, .. } = self;
+        if let Some(operator) = operator {
+            operator.act(&mut Premises { nodes, world, watch, effects });
+        }
+    }
+
+    fn end_faults(&mut self) {
+        if let Some(operator) = &mut self.operator {
+            operator.end();
+        }
+        let Self { faults, nodes, network, world, watch, effects, .. } = self;
+        faults.end(&mut Scene { nodes, network, world, watch, effects });
     }
 
     /// Asks any node for something until it is done.
@@ -176,14 +258,7 @@ impl Run {
         while self.world.now() < end && !self.failed() {
             self.tick();
             self.users.act(&self.nodes);
-            let mut scene = Scene {
-                nodes: &mut self.nodes,
-                network: &self.network,
-                world: &self.world,
-                watch: &mut self.watch,
-                effects: &mut self.effects,
-            };
-            self.faults.act(&mut scene);
+            self.break_something();
         }
     }
 
@@ -192,17 +267,11 @@ impl Run {
         if self.failed() {
             return;
         }
-        let mut scene = Scene {
-            nodes: &mut self.nodes,
-            network: &self.network,
-            world: &self.world,
-            watch: &mut self.watch,
-            effects: &mut self.effects,
-        };
-        self.faults.end(&mut scene);
+        self.end_faults();
         let before = self.users.counts.stored;
         let served = self.until(SERVICE_MS, |run| {
             run.users.act(&run.nodes);
+            run.operate();
             run.users.counts.stored > before || run.failed()
         });
         if !served {
@@ -210,16 +279,15 @@ impl Run {
                 "no write was acknowledged within {SERVICE_MS} ms after all faults ended"
             ));
         }
-        let rested = self.until(REST_MS, |run| {
-            run.failed()
-                || (run.users.is_quiet()
-                    && run.world.now().is_multiple_of(100)
-                    && unrest(&run.nodes).is_none())
+        let rest_ms = if self.operator.is_some() { REST_OF_MOVES_MS } else { REST_MS };
+        let rested = self.until(rest_ms, |run| {
+            run.operate();
+            run.failed() || (run.users.is_quiet() && run.is_at_rest())
         });
         if !rested && !self.failed() {
             let why = unrest(&self.nodes).unwrap_or_else(|| "users still wait".to_owned());
             self.world
-                .violation(format!("the cluster has not come to rest {REST_MS} ms after all faults: {why}"));
+                .violation(format!("the cluster has not come to rest {rest_ms} ms after all faults: {why}"));
         }
         self.users.leave();
     }
@@ -229,6 +297,9 @@ impl Run {
         for place in 0..self.nodes.len() {
             if self.failed() {
                 return;
+            }
+            if !self.nodes[place].is_wanted() {
+                continue;
             }
             let wanted = self.users.counts.reads + self.users.reads_of_all();
             self.users.read_all(&self.nodes[place]);
@@ -245,8 +316,8 @@ impl Run {
 
     fn compare_replicas(&mut self) {
         let told: Arc<Mutex<Option<Compared>>> = Arc::default();
-        let node = &self.nodes[0];
-        if let Some(embedded) = node.look(Arc::clone) {
+        let node = self.nodes.iter().find(|node| node.is_wanted());
+        if let Some((node, embedded)) = node.and_then(|node| Some((node, node.look(Arc::clone)?))) {
             let told = Arc::clone(&told);
             node.spawn(async move {
                 let compared = embedded.compare_checksums().await;
@@ -267,7 +338,6 @@ impl Run {
         let users = self.users.counts.clone();
         let network = self.network.counts();
         let (entries, again, slow) = self.world.counts();
-        let replaced = self.watch.ids().len().saturating_sub(self.plan.nodes) as u64;
         for (what, times) in [
             ("points_stored", users.stored),
             ("points_unknown", users.unknown),
@@ -287,7 +357,6 @@ impl Run {
             ("entries_applied", entries),
             ("entries_applied_again", again),
             ("slow_disk_waits", slow),
-            ("volumes_replaced", replaced),
             ("leaderships_transferred", self.world.transfers().load(std::sync::atomic::Ordering::Relaxed)),
         ] {
             self.effects.add(what, times);
@@ -297,7 +366,7 @@ impl Run {
         if panics > 0 {
             violations.push(format!("{panics} panics"));
         }
-        if violations.is_empty() {
+        if violations.is_empty() && self.plan.story == Story::Life {
             violations.extend(self.effects.idle_run());
         }
         Outcome {

@@ -4,10 +4,14 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// How the verdict on a run that proves nothing begins.
+pub const IDLE: &str = "the run exercised too little";
+
 /// What every campaign must have seen, each at least once.
-const WANTED: &[&str] = &[
+pub const WANTED: &[&str] = &[
     "crashes",
     "crashes_of_leaders",
+    "crashes_after_votes",
     "power_losses_of_all",
     "bytes_lost_unsynced",
     "entries_applied_again",
@@ -35,10 +39,33 @@ const WANTED: &[&str] = &[
     "stale_reads",
 ];
 
+/// What every campaign with an operator must have seen.
+pub const WANTED_OF_MEMBERS: &[&str] =
+    &["joins", "drains", "removals", "moves_ordered", "replicas_moved", "nodes_given_up", "factors_set"];
+
+/// What every campaign of foundings must have seen.
+pub const WANTED_OF_FOUNDINGS: &[&str] = &[
+    "foundings",
+    "late_starts",
+    "crashes",
+    "power_losses_of_all",
+    "pauses",
+    "partitions",
+    "one_way_partitions",
+    "messages_held",
+    "messages_late",
+    "calls_lost",
+    "calls_doubled",
+    "calls_broken",
+    "volumes_lost_before_founding",
+    "volumes_lost_after_founding",
+    "volumes_replaced",
+];
+
 /// What a single run must have seen, and how often.
 const WANTED_OF_EACH: &[(&str, u64)] = &[
-    ("points_stored", 50),
-    ("reads_checked", 30),
+    ("points_stored", 20),
+    ("reads_checked", 15),
     ("faults", 3),
     ("leaders_elected", 2),
     ("messages", 1_000),
@@ -73,17 +100,12 @@ impl Effects {
     /// Why one run proves nothing, if so.
     pub fn idle_run(&self) -> Option<String> {
         let idle = WANTED_OF_EACH.iter().find(|(what, least)| self.of(what) < *least)?;
-        Some(format!(
-            "the run exercised too little: {} is {}, not at least {}",
-            idle.0,
-            self.of(idle.0),
-            idle.1
-        ))
+        Some(format!("{IDLE}: {} is {}, not at least {}", idle.0, self.of(idle.0), idle.1))
     }
 
-    /// Kinds of effects that a campaign never saw.
-    pub fn never_seen(&self) -> Vec<&'static str> {
-        WANTED.iter().copied().filter(|what| self.of(what) == 0).collect()
+    /// Kinds of effects that a campaign wanted and never saw.
+    pub fn never_seen(&self, wanted: &[&'static str]) -> Vec<&'static str> {
+        wanted.iter().copied().filter(|what| self.of(what) == 0).collect()
     }
 
     /// As JSON.
@@ -116,11 +138,12 @@ mod tests {
             effects.add(what, *least);
         }
         assert_eq!(effects.idle_run(), None);
-        assert!(effects.never_seen().contains(&"bridges"));
+        assert!(effects.never_seen(WANTED).contains(&"bridges"));
         for what in WANTED {
             effects.count(what);
         }
-        assert_eq!(effects.never_seen(), Vec::<&str>::new());
+        assert_eq!(effects.never_seen(WANTED), Vec::<&str>::new());
+        assert!(effects.never_seen(WANTED_OF_FOUNDINGS).contains(&"foundings"));
         assert_eq!(Effects::from_json(&effects.to_json()), effects);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::trace::Trace;
 use crate::workload::random::{Random, hash_bytes};
+use model::GroupId;
 use node::embedded::{AppliedEntry, Simulation};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,12 @@ struct State {
     last: BTreeMap<(usize, u32), u64>,
     /// The last entry ever applied at a place, by group.
     highest: BTreeMap<(usize, u32), u64>,
+    /// The last term in which the process at a place told that it voted, by group.
+    votes: BTreeMap<(usize, u32), u64>,
+    /// The same of the processes that ran there before, on the same volume.
+    promised: BTreeMap<(usize, u32), u64>,
+    /// Who told that last, until somebody asks.
+    voter: Option<usize>,
     applied_again: u64,
     entries: u64,
     violations: Vec<String>,
@@ -60,6 +67,9 @@ impl World {
             applied: BTreeMap::new(),
             last: BTreeMap::new(),
             highest: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            promised: BTreeMap::new(),
+            voter: None,
             applied_again: 0,
             entries: 0,
             violations: Vec::new(),
@@ -106,7 +116,39 @@ impl World {
 
     /// The process at this place died, or its replicas were replaced.
     pub fn forget_process(&self, place: usize) {
-        self.state().last.retain(|(at, _), _| *at != place);
+        let mut state = self.state();
+        state.last.retain(|(at, _), _| *at != place);
+        let of_it = state.votes.iter().filter(|((at, _), _)| *at == place);
+        let told: Vec<((usize, u32), u64)> = of_it.map(|(replica, term)| (*replica, *term)).collect();
+        state.votes.retain(|(at, _), _| *at != place);
+        for (replica, term) in told {
+            let known = state.promised.entry(replica).or_default();
+            *known = term.max(*known);
+        }
+    }
+
+    /// The replica at this place is gone: should it come back, it begins anew.
+    pub fn forget_replica(&self, place: usize, group: u32) {
+        let mut state = self.state();
+        state.last.remove(&(place, group));
+        state.highest.remove(&(place, group));
+    }
+
+    /// The volume at this place is lost, and with it what it promised.
+    pub fn forget_volume(&self, place: usize) {
+        let mut state = self.state();
+        state.votes.retain(|(at, _), _| *at != place);
+        state.promised.retain(|(at, _), _| *at != place);
+    }
+
+    /// The term in which a node told that it voted before its last crash, at least; 0 if it never did.
+    pub fn voted_in(&self, place: usize, group: u32) -> u64 {
+        self.state().promised.get(&(place, group)).copied().unwrap_or(0)
+    }
+
+    /// Who gave a vote since this was asked last.
+    pub fn take_voter(&self) -> Option<usize> {
+        self.state().voter.take()
     }
 
     /// Makes a disk slow: each piece of work waits for up to so many ms. 0 is as fast as ever.
@@ -186,6 +228,14 @@ impl Simulation for World {
         super::node::EPOCH_NS
             + self.now() as i64 * 1_000_000
             + state.wrong_by.get(&state.place).copied().unwrap_or(0)
+    }
+
+    fn voted(&self, group: GroupId, term: u64) {
+        let mut state = self.state();
+        let place = state.place;
+        let known = state.votes.entry((place, group.0)).or_default();
+        *known = term.max(*known);
+        state.voter = Some(place);
     }
 
     fn applied(&self, entry: &AppliedEntry<'_>) {

@@ -28,6 +28,16 @@ fn no_seed_breaks_a_promise_and_every_kind_of_fault_takes_effect() {
 }
 
 #[test]
+fn whatever_goes_wrong_while_a_cluster_is_founded_there_is_one() {
+    let _turn = turn("simulation: foundings under faults");
+    let seeds = number_from_environment("STEADFAST_SIMULATED_FOUNDINGS", 60).to_string();
+    let output = simulate(&["--foundings", "--seeds", &seeds]);
+    let text = last_lines(&output);
+    say(&text);
+    assert!(output.status.success(), "{text}");
+}
+
+#[test]
 fn the_same_seed_makes_the_same_run() {
     let _turn = turn("simulation: one seed twice");
     let checksums: Vec<(Value, Value)> = (0..2)

@@ -1,31 +1,29 @@
 //! Simulated clusters under faults: `simulate --seeds N [--from SEED] [--jobs N]` runs a campaign, every seed in a process
-//! of its own; `simulate --seed N [--trace]` repeats one. Also `--nodes`, `--groups`, `--seconds` of faults.
+//! of its own; `simulate --seed N [--trace]` repeats one. With `--foundings`, only the founding of a cluster is simulated,
+//! and goes wrong in every way. With `--members`, an operator lets nodes join and go meanwhile. Also `--nodes`, `--founders`, `--groups`, `--seconds` of faults. `simulate --bugs`, built with the feature
+//! of that name, puts known bugs back one after the other and tells after how many seeds each was noticed.
 
+mod bugs;
+mod campaign;
 mod entropy;
 
 use chaos_tests::report::say;
-use chaos_tests::simulation::run::{Outcome, Plan, run};
+use chaos_tests::simulation::run::{Outcome, Plan, Story, run};
 use chaos_tests::simulation::trace::Trace;
-use chaos_tests::simulation::verdict::Effects;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
-/// Seeds after which every kind of fault must have taken effect.
-const CAMPAIGN_MIN: u64 = 40;
-/// Failures that are shown in full.
-const SHOWN: usize = 10;
+/// The bug that the simulation puts back by itself.
+const NODE_ID_REUSED: u64 = node::embedded::bugs::Bug::NodeIdReused as u64;
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
     match arguments.number("--seed") {
         Some(seed) => one(&arguments, seed),
-        None => campaign(&arguments),
+        None if arguments.has("--bugs") => bugs::hunt(&arguments),
+        None => campaign::run(&arguments),
     }
 }
 
@@ -48,20 +46,36 @@ impl Arguments {
     /// A seed decides over the size of the cluster, unless it is said.
     fn plan(&self, seed: u64) -> Plan {
         let five = seed.is_multiple_of(5);
+        let (story, groups, seconds) =
+            if self.has("--foundings") { (Story::Founding, 1, 5) } else { (Story::Life, 3, 30) };
+        // With an operator two more nodes join, drain, go, and replicas move.
+        let (nodes, founders) = match story {
+            Story::Life if self.has("--members") => (5, 3),
+            Story::Life if five => (5, 5),
+            _ => (3, 3),
+        };
+        let nodes = self.number("--nodes").map_or(nodes, |nodes| nodes as usize);
+        let founders = self.number("--founders").map_or(founders.min(nodes), |founders| founders as usize);
         Plan {
             seed,
-            nodes: self.number("--nodes").unwrap_or(if five { 5 } else { 3 }) as usize,
-            groups: self.number("--groups").unwrap_or(3) as u32,
-            keep_identity: self.number("--bug") == Some(11),
-            faults_ms: self.number("--seconds").unwrap_or(30) * 1_000,
+            story,
+            nodes,
+            founders,
+            replication_factor: founders as u32,
+            replace_after_s: if seed.is_multiple_of(2) { 5 } else { 0 },
+            groups: self.number("--groups").unwrap_or(groups) as u32,
+            keep_identity: self.number("--bug") == Some(NODE_ID_REUSED),
+            faults_ms: self.number("--seconds").unwrap_or(seconds) * 1_000,
         }
     }
 
     /// What is handed on to the process of one seed.
     fn passed_on(&self) -> Vec<String> {
-        let names = ["--nodes", "--groups", "--seconds", "--bug"];
+        let names = ["--nodes", "--founders", "--groups", "--seconds", "--bug"];
         let given = |name: &&str| Some([(*name).to_owned(), self.number(name)?.to_string()]);
-        names.iter().filter_map(given).flatten().collect()
+        let flags = ["--foundings", "--members"];
+        let flags = flags.iter().filter(|flag| self.has(flag)).map(|flag| (*flag).to_owned());
+        names.iter().filter_map(given).flatten().chain(flags).collect()
     }
 }
 
@@ -104,89 +118,4 @@ fn to_json(outcome: &Outcome) -> Value {
 /// To standard output, which is read by the campaign.
 fn tell(outcome: &Value) {
     drop(writeln!(std::io::stdout(), "{outcome}"));
-}
-
-/// What a campaign has found.
-#[derive(Default)]
-struct Found {
-    effects: Effects,
-    failed: BTreeMap<u64, String>,
-    runs: u64,
-    simulated: Duration,
-}
-
-fn campaign(arguments: &Arguments) -> ExitCode {
-    let (from, seeds) = (arguments.number("--from").unwrap_or(1), arguments.number("--seeds").unwrap_or(50));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = arguments.number("--jobs").unwrap_or(cores as u64);
-    let (next, found, begun) = (AtomicU64::new(from), Mutex::new(Found::default()), Instant::now());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + seeds {
-                        return;
-                    }
-                    let outcome = in_a_process(arguments, seed);
-                    note(&mut found.lock().expect("nobody panics with it"), seed, &outcome);
-                }
-            });
-        }
-    });
-    let found = found.into_inner().expect("nobody panics with it");
-    conclude(arguments, &found, (from, seeds), begun.elapsed())
-}
-
-fn in_a_process(arguments: &Arguments, seed: u64) -> Value {
-    let program = std::env::current_exe().expect("the path of this program");
-    let mut command = Command::new(program);
-    command.arg("--seed").arg(seed.to_string()).args(arguments.passed_on());
-    let output = command.stdin(Stdio::null()).output().expect("this program starts again");
-    let lines = String::from_utf8_lossy(&output.stdout);
-    lines.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_else(|| {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        let tail: Vec<&str> = stderr.lines().rev().take(6).collect();
-        json!({"violations": [format!("the process ended with {}: {}", output.status, tail.join(" / "))]})
-    })
-}
-
-fn note(found: &mut Found, seed: u64, outcome: &Value) {
-    found.runs += 1;
-    found.effects.merge(&Effects::from_json(&outcome["effects"]));
-    found.simulated += Duration::from_millis(outcome["lasted_ms"].as_u64().unwrap_or(0));
-    let violations = outcome["violations"].as_array().cloned().unwrap_or_default();
-    if let Some(first) = violations.first().and_then(Value::as_str) {
-        if found.failed.len() < SHOWN {
-            say(&format!("seed {seed} FAILED: {first}"));
-        }
-        found.failed.insert(seed, first.to_owned());
-    }
-    if found.runs.is_multiple_of(100) {
-        say(&format!("{} seeds, {} failed", found.runs, found.failed.len()));
-    }
-}
-
-fn conclude(arguments: &Arguments, found: &Found, (from, seeds): (u64, u64), took: Duration) -> ExitCode {
-    let last = from + seeds - 1;
-    say(&format!("effects: {}", found.effects.to_line()));
-    say(&format!(
-        "seeds {from} to {last}: {} runs, {} failed, {} simulated seconds in {} s",
-        found.runs,
-        found.failed.len(),
-        found.simulated.as_secs(),
-        took.as_secs()
-    ));
-    for seed in found.failed.keys().take(SHOWN) {
-        let more = arguments.passed_on().join(" ");
-        say(&format!(
-            "repeat with: cargo run --release -p chaos-tests --bin simulate -- --seed {seed} --trace {more}"
-        ));
-    }
-    let never = found.effects.never_seen();
-    let idle = seeds >= CAMPAIGN_MIN && !never.is_empty();
-    if idle {
-        say(&format!("never took effect: {}", never.join(", ")));
-    }
-    ExitCode::from(u8::from(idle || !found.failed.is_empty()))
 }
