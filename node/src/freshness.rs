@@ -4,7 +4,12 @@ use crate::coordinator::NodeCoordinator;
 use crate::replicas::is_read_here;
 use api::coordinator::{Consistency, ExecuteError, Reading, StaleCause, Staleness};
 use raft::{BarrierError, Group};
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// How long a statement that may be stale waits for a group that has had no leader for longer than an election takes. One
+/// that comes back meanwhile is noticed by the next statement.
+const LOST_PATIENCE: Duration = Duration::from_millis(300);
 
 impl NodeCoordinator {
     /// Makes the local replicas as fresh as the request wants them. Answers how old they may be if that is not known to be
@@ -27,6 +32,14 @@ impl NodeCoordinator {
         self.barriers(reading, deadline).await
     }
 
+    /// Whether a group here has had no leader for longer than an election takes: reads have waited for one already.
+    fn has_lost_a_quorum(&self) -> bool {
+        self.host.groups().into_iter().filter(|group| is_read_here(group)).any(|group| {
+            let status = group.status();
+            status.leader.is_none() && status.unconfirmed_for >= Some(self.limits.barrier_timeout)
+        })
+    }
+
     /// Waits until the local replica of every group has all that was acknowledged before now.
     async fn barriers(&self, reading: Reading, deadline: Instant) -> Result<Option<Staleness>, ExecuteError> {
         let (allowed, cause) = match reading.consistency {
@@ -34,7 +47,9 @@ impl NodeCoordinator {
             Some(Consistency::Strong | Consistency::Lease) => (false, StaleCause::NoQuorum),
             Some(Consistency::Stale) => (true, StaleCause::AskedFor),
         };
-        let barrier_deadline = deadline.min(Instant::now() + self.limits.barrier_timeout);
+        let patience =
+            if allowed && self.has_lost_a_quorum() { LOST_PATIENCE } else { self.limits.barrier_timeout };
+        let barrier_deadline = deadline.min(Instant::now() + patience);
         let mut stale: Option<Staleness> = None;
         for (group, outcome) in self.host.read_barriers(barrier_deadline).await {
             let error = match outcome {
@@ -81,7 +96,6 @@ pub(crate) fn too_old(group: &Group, found: Staleness, reading: Reading) -> Exec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn what_is_older_than_wanted_is_no_answer() {
