@@ -7,8 +7,10 @@
 use super::RaftHost;
 use crate::error::PeerError;
 use crate::group::{Group, ReplicaChecksum};
+use crate::state_machine::checksums::ChecksumAt;
 use futures::future::join_all;
-use model::NodeId;
+use hashbrown::HashMap;
+use model::{GroupId, NodeId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,16 +28,16 @@ pub(crate) async fn run(host: Weak<RaftHost>, interval: Duration) {
     if interval.is_zero() {
         return;
     }
+    let mut tried: HashMap<GroupId, Instant> = HashMap::new();
     loop {
         let Some(groups) = host.upgrade().map(|host| host.groups.len() as u32) else { return };
         sleep((interval / groups.max(1)).max(PAUSE_MIN)).await;
         let Some(host) = host.upgrade().filter(|host| !host.is_stopping()) else { return };
         let led = host.groups.values().filter(|group| group.is_leader() && !group.id().is_meta());
-        // The one whose last proof is the oldest.
-        let Some(group) = led.max_by_key(|group| group.proof_age().unwrap_or(Duration::MAX)) else {
-            continue;
-        };
-        if group.proof_age().is_none_or(|age| age >= interval) {
+        // The one that was tried the longest ago: one that cannot be proven now holds up no other.
+        let Some(group) = led.min_by_key(|group| tried.get(&group.id()).copied()) else { continue };
+        if tried.get(&group.id()).is_none_or(|at| at.elapsed() >= interval) {
+            tried.insert(group.id(), Instant::now());
             prove(&Arc::clone(group)).await;
         }
     }
@@ -49,7 +51,7 @@ enum Verdict {
     /// Those that answered have the same.
     Incomplete,
     /// Most have this checksum, these have not.
-    Odd(u64, Vec<NodeId>),
+    Odd(ChecksumAt, Vec<NodeId>),
     /// There is no majority for any.
     Split,
 }
@@ -93,6 +95,12 @@ async fn prove(group: &Arc<Group>) {
 }
 
 fn verdict(replicas: &[ReplicaChecksum]) -> Verdict {
+    // A command that was given twice is at two entries of the log; replicas that answer for different ones say nothing.
+    let mut indexes = replicas.iter().filter_map(|replica| Some(replica.checksum.as_ref().ok()?.index));
+    let first = indexes.next();
+    if indexes.any(|index| Some(index) != first) {
+        return Verdict::Incomplete;
+    }
     let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
     for checksum in replicas.iter().filter_map(|replica| replica.checksum.as_ref().ok()) {
         *counts.entry(checksum.value).or_default() += 1;
@@ -104,17 +112,18 @@ fn verdict(replicas: &[ReplicaChecksum]) -> Verdict {
     // Of all replicas, not of those that answered: two of five against one are no proof.
     match counts.iter().find(|(_, count)| **count * 2 > replicas.len()) {
         None => Verdict::Split,
-        Some((right, _)) => {
+        Some((value, _)) => {
             let differs =
-                |r: &&ReplicaChecksum| r.checksum.as_ref().is_ok_and(|checksum| checksum.value != *right);
-            Verdict::Odd(*right, replicas.iter().filter(differs).map(|replica| replica.node).collect())
+                |r: &&ReplicaChecksum| r.checksum.as_ref().is_ok_and(|checksum| checksum.value != *value);
+            let right = ChecksumAt { index: first.unwrap_or_default(), value: *value };
+            Verdict::Odd(right, replicas.iter().filter(differs).map(|replica| replica.node).collect())
         }
     }
 }
 
 impl Group {
     /// Tells a replica that most others had this checksum where it had another one.
-    async fn tell_odd(&self, node: NodeId, token: u64, right: u64) -> Result<(), PeerError> {
+    async fn tell_odd(&self, node: NodeId, token: u64, right: ChecksumAt) -> Result<(), PeerError> {
         if node == self.pool().node {
             self.differs(token, right);
             return Ok(());
@@ -124,11 +133,14 @@ impl Group {
         self.peer(node, &address).tell_odd(token, right, TELL_MAX).await
     }
 
-    /// Takes this replica out of service if its checksum under the token is not this one.
-    pub(crate) fn differs(&self, token: u64, right: u64) {
-        let Some(own) = self.checksum(token).filter(|own| own.value != right) else { return };
-        let found =
-            format!("checksum {:016x} at entry {}, most replicas have {right:016x}", own.value, own.index);
+    /// Takes this replica out of service if its checksum under the token, at the same entry, is not this one.
+    pub(crate) fn differs(&self, token: u64, right: ChecksumAt) {
+        let differs = |own: &ChecksumAt| own.index == right.index && own.value != right.value;
+        let Some(own) = self.checksum(token).filter(differs) else { return };
+        let found = format!(
+            "checksum {:016x} at entry {}, most replicas have {:016x}",
+            own.value, own.index, right.value
+        );
         tracing::error!(group = %self.id(), found, "this replica differs from the others");
         self.report_damage(&found);
     }
@@ -137,7 +149,6 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state_machine::checksums::ChecksumAt;
 
     fn replicas(values: &[u64]) -> Vec<ReplicaChecksum> {
         let replica = |(place, value): (usize, &u64)| {
@@ -156,11 +167,19 @@ mod tests {
         assert_eq!(check(&[7]), Verdict::Equal);
         assert_eq!(check(&[7, 0, 7]), Verdict::Incomplete);
         assert_eq!(check(&[0, 0, 0]), Verdict::Incomplete);
-        assert_eq!(check(&[7, 8, 7]), Verdict::Odd(7, vec![NodeId(2)]));
-        assert_eq!(check(&[7, 8, 7, 9, 7]), Verdict::Odd(7, vec![NodeId(2), NodeId(4)]));
+        let right = ChecksumAt { index: 9, value: 7 };
+        assert_eq!(check(&[7, 8, 7]), Verdict::Odd(right, vec![NodeId(2)]));
+        assert_eq!(check(&[7, 8, 7, 9, 7]), Verdict::Odd(right, vec![NodeId(2), NodeId(4)]));
         assert_eq!(check(&[7, 8]), Verdict::Split);
         assert_eq!(check(&[7, 8, 9]), Verdict::Split);
         assert_eq!(check(&[7, 8, 0]), Verdict::Split);
         assert_eq!(check(&[7, 8, 7, 0, 0]), Verdict::Split, "two of five");
+    }
+
+    #[test]
+    fn replicas_at_different_entries_are_not_compared() {
+        let mut told = replicas(&[7, 8, 7]);
+        told[1].checksum = Ok(ChecksumAt { index: 10, value: 8 });
+        assert_eq!(verdict(&told), Verdict::Incomplete);
     }
 }

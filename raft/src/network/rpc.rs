@@ -3,6 +3,7 @@
 use super::pool::{Lane, Pool};
 use super::transport::Transport;
 use crate::error::PeerError;
+use crate::state_machine::checksums::ChecksumAt;
 use bytes::Bytes;
 use model::{GroupId, NodeId};
 use proto::peer as wire;
@@ -88,9 +89,15 @@ impl Peer<'_> {
         within(self.node, timeout, self.client(Lane::Heartbeat)?.checksum(request)).await
     }
 
-    /// Tells the peer that most replicas have another checksum than its own.
-    pub(crate) async fn tell_odd(&self, token: u64, right: u64, timeout: Duration) -> Result<(), PeerError> {
-        let request = wire::TellOddRequest { header: Some(self.header()), token, right };
+    /// Tells the peer that most replicas have another checksum than its own at an entry.
+    pub(crate) async fn tell_odd(
+        &self,
+        token: u64,
+        right: ChecksumAt,
+        timeout: Duration,
+    ) -> Result<(), PeerError> {
+        let ChecksumAt { index, value: right } = right;
+        let request = wire::TellOddRequest { header: Some(self.header()), token, right, index };
         within(self.node, timeout, self.client(Lane::Heartbeat)?.tell_odd(request)).await.map(drop)
     }
 

@@ -9,6 +9,7 @@ use crate::host::RaftHost;
 use crate::peer::{PeerControl, founding_from_wire, place_of};
 use crate::running::RunningQuery;
 use crate::simulation;
+use crate::state_machine::checksums::ChecksumAt;
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -381,7 +382,8 @@ impl peer_server::Peer for PeerServer {
         request: Request<wire::TellOddRequest>,
     ) -> Result<Response<wire::TellOddReply>, Status> {
         let request = request.into_inner();
-        self.group(request.header.as_ref())?.differs(request.token, request.right);
+        let right = ChecksumAt { index: request.index, value: request.right };
+        self.group(request.header.as_ref())?.differs(request.token, right);
         Ok(Response::new(wire::TellOddReply {}))
     }
 
