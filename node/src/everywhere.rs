@@ -11,9 +11,9 @@ use model::{GroupId, NodeId};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long the other nodes may take to apply a change, and to say so. Longer than a node trusts its catalog without a word
-/// of a leader.
-const EVERYWHERE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long the other nodes may take to apply a change and to say so, beyond the time that one trusts its catalog without
+/// a word of a leader.
+const EVERYWHERE_MARGIN: Duration = Duration::from_secs(1);
 /// How long one of them may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause between two questions; a follower hears of a commit with the next message.
@@ -48,7 +48,7 @@ impl NodeCoordinator {
     }
 
     async fn wait_at(&self, node: NodeId, index: u64) {
-        let deadline = Instant::now() + EVERYWHERE_TIMEOUT;
+        let deadline = Instant::now() + self.host.catalog_distrust_after() + EVERYWHERE_MARGIN;
         while Instant::now() < deadline {
             match self.host.tell_of_change(node, index, ANSWER_TIMEOUT).await {
                 Ok(applied) if applied >= Some(index) => return,

@@ -43,7 +43,10 @@ impl Group {
     /// Notes that a leader's append or heartbeat was accepted, which came at this moment with what the leader had
     /// committed.
     pub(crate) fn heard_from_leader(&self, committed: Option<u64>, at: Instant) {
-        *self.heard.lock() = Some(Instant::now());
+        // When it came, not when it was on the disk: the leader counts from then.
+        let mut heard = self.heard.lock();
+        *heard = Some(heard.map_or(at, |last| last.max(at)));
+        drop(heard);
         if let Some(core) = self.core() {
             let applied = *core.replica.applied.borrow();
             self.current.lock().told(committed, at, applied);

@@ -94,6 +94,12 @@ impl RaftHost {
         Ok(())
     }
 
+    /// How long a node without a word of a leader may go on trusting its catalog, and how long it takes at most until there
+    /// is a leader that could know of its silence.
+    pub fn catalog_distrust_after(&self) -> Duration {
+        lease(self.tuning()) + MARGIN + self.tuning().election_max
+    }
+
     /// From now on the catalog is trusted only if it has this entry of the meta group's log.
     pub(crate) fn require_catalog(&self, index: u64) {
         self.catalog_proof.required.fetch_max(index, Ordering::AcqRel);

@@ -371,9 +371,12 @@ impl RaftHost {
         let mut behind = std::collections::BTreeMap::new();
         if !request.as_they_are {
             let is_wanted = |group: model::GroupId| wanted.contains(&group.0);
+            // A replica that only became a full member meanwhile has passed no barrier.
+            behind.extend(wanted.iter().map(|id| (*id, "it was not yet a full member".to_owned())));
             for (group, outcome) in self.read_barriers_of(is_wanted, deadline).await {
-                if let Err(error) = outcome {
-                    behind.insert(group.id().0, error.to_string());
+                match outcome {
+                    Ok(()) => drop(behind.remove(&group.id().0)),
+                    Err(error) => drop(behind.insert(group.id().0, error.to_string())),
                 }
             }
         }
