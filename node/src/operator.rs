@@ -145,6 +145,14 @@ impl NodeCoordinator {
     }
 
     async fn rebalance(&self) -> Result<Value, OrderError> {
+        let catalog = self.host.catalog();
+        let pending = self.host.pending_moves().await;
+        let mut full = catalog.nodes.keys().filter(|id| catalog.duty(**id) == Duty::Full);
+        if let Some(away) = full.find(|id| !pending.alive.contains(id)) {
+            let text =
+                format!("node {away} does not answer; wait until it is back, or drain or remove it first");
+            return Err(OrderError::Refused(text));
+        }
         let (moves, goal) = self.host.plan_rebalance().await;
         self.change(MembershipCommand::SetGoal { goal }).await?;
         Ok(tell_moves(&moves))

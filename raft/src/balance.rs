@@ -49,7 +49,8 @@ pub(crate) async fn run(host: Weak<RaftHost>, (interval, hold): (Duration, Durat
         }
         let catalog = host.catalog();
         let able = |mut status: GroupStatus| {
-            status.voters.retain(|id| catalog.duty(*id) == Duty::Full);
+            let wished = catalog.replicas(status.group);
+            status.voters.retain(|id| catalog.duty(*id) == Duty::Full && wished.contains(id));
             status
         };
         let led = groups.iter().filter(|group| group.is_leader());

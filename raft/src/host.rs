@@ -468,7 +468,13 @@ async fn open_at_start(opener: &Arc<Opener>, places: &Places, group: &Group) -> 
         return Ok(());
     }
     match opener.open(id).await {
-        Ok(core) => group.run(core),
+        Ok(core) => {
+            // One that has nothing yet, in a cluster that has: what is asked of it is to be brought from others.
+            if core.replica.applied.borrow().is_none() && !places.begins_here(id) {
+                group.begin_filling();
+            }
+            group.run(core);
+        }
         Err(OpenError::Failed(error)) => return Err(error),
         Err(OpenError::Damaged(reason)) => {
             tracing::error!(group = %id, reason, "replica is damaged and will be rebuilt");

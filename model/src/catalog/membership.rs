@@ -133,10 +133,11 @@ impl Catalog {
     /// How many replicas a data group shall have; without a placement as many as there are nodes.
     pub fn replication_factor(&self) -> u32 {
         match self.placement.factor {
+            // Nobody may lose a replica without being asked.
             0 => REPLICATION_FACTORS
                 .into_iter()
-                .rfind(|factor| *factor as usize <= self.nodes.len())
-                .unwrap_or(1),
+                .find(|factor| *factor as usize >= self.nodes.len())
+                .unwrap_or(REPLICATION_FACTORS[REPLICATION_FACTORS.len() - 1]),
             factor => factor,
         }
     }

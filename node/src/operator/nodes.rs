@@ -8,6 +8,10 @@ use model::{GroupId, NodeId};
 use raft::Pending;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long the group of the catalog may take to let a node go.
+const LEAVE_MAX: Duration = Duration::from_secs(15);
 
 impl NodeCoordinator {
     pub(super) async fn announce(&self, address: String, may_join: bool) -> Result<Value, OrderError> {
@@ -44,10 +48,13 @@ impl NodeCoordinator {
     }
 
     pub(super) async fn remove(&self, id: NodeId, force: bool) -> Result<Value, OrderError> {
-        let removed = json!({"node": id.0, "removed": true});
         let catalog = self.host.catalog();
         if !catalog.nodes.contains_key(&id) {
-            return Ok(removed);
+            return self.is_gone(id).await;
+        }
+        if !self.host.is_meta_settled().await {
+            let text = "the group of the catalog is still changing its voters; try again in a few seconds";
+            return Err(OrderError::Refused(text.to_owned()));
         }
         let pending = self.host.pending_moves().await;
         let placed = catalog.placed();
@@ -64,7 +71,18 @@ impl NodeCoordinator {
             self.give_up(id, group, &pending.alive).await?;
         }
         self.change(CatalogCommand::RemoveNode { id }).await?;
-        Ok(removed)
+        self.is_gone(id).await
+    }
+
+    /// Answers when the node's vote on the catalog is not needed any more: then its volume may be wiped.
+    async fn is_gone(&self, id: NodeId) -> Result<Value, OrderError> {
+        if self.host.has_left_meta(id, LEAVE_MAX).await {
+            return Ok(json!({"node": id.0, "removed": true}));
+        }
+        let text = format!(
+            "node {id} is removed, but still votes on the catalog; repeat this before wiping its volume"
+        );
+        Err(OrderError::Refused(text))
     }
 
     /// Leaves a group without the replica of a node that does not answer.

@@ -24,6 +24,8 @@ use tokio::time::{Instant, sleep};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a node may take to tell how its groups are.
 const ASK_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked whether a node has left.
+const LEFT_LOOK: Duration = Duration::from_millis(100);
 /// How long one change of the catalog may take.
 const CHANGE_MAX: Duration = Duration::from_secs(10);
 
@@ -134,6 +136,32 @@ impl RaftHost {
             return Err(reason);
         }
         meta.read_barrier(deadline).await.map_err(|error| error.to_string())
+    }
+
+    /// Waits until the meta group's Raft has let a node go for good: before that its vote may still be needed.
+    pub async fn has_left_meta(&self, node: NodeId, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            let seen = self.look_at_all().await;
+            let has_left = |leader: &GroupStatus| {
+                let is_member = leader.voters.contains(&node) || leader.learners.contains(&node);
+                leader.is_uniform && !is_member && leader.committed >= leader.membership_at
+            };
+            if seen.leader(GroupId::META).is_some_and(has_left) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            sleep(LEFT_LOOK).await;
+        }
+    }
+
+    /// Whether the voters of the meta group are those that the catalog names.
+    pub async fn is_meta_settled(&self) -> bool {
+        let voters: Vec<NodeId> = self.catalog().voters(GroupId::META).into_iter().collect();
+        let seen = self.look_at_all().await;
+        seen.leader(GroupId::META).is_some_and(|leader| leader.is_uniform && leader.voters == voters)
     }
 
     /// Where replicas are to move, and which groups are on their way now.

@@ -46,6 +46,12 @@ impl Places {
         }
     }
 
+    /// Whether a group without anything is at its beginning here, and not one that others have.
+    pub(crate) fn begins_here(&self, group: GroupId) -> bool {
+        let is_founder = self.founding.get(&group).is_none_or(|replicas| replicas.contains(&self.node));
+        group.is_meta() || (is_founder && self.catalog.load().cluster.is_empty())
+    }
+
     /// The nodes that shall have one, and where they are reached.
     pub(crate) fn addresses(&self, group: GroupId) -> BTreeMap<NodeId, String> {
         let catalog = self.catalog.load();

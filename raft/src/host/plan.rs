@@ -48,7 +48,23 @@ pub(crate) fn target(catalog: &Catalog, alive: &BTreeSet<NodeId>) -> BTreeMap<Gr
     }
     let staying = catalog.nodes.keys().filter(|id| catalog.duty(**id) == Duty::Full).copied().collect();
     let takers: BTreeSet<NodeId> = alive.intersection(&staying).copied().collect();
-    mend(&placed, &staying, &takers, catalog.replication_factor())
+    let factor = catalog.replication_factor();
+    not_fewer(&catalog.placed(), mend(&placed, &staying, &takers, factor), factor)
+}
+
+/// A placement in which groups that would end with fewer replicas than they have stay as they are. One with more than the
+/// factor may lose some.
+fn not_fewer(
+    now: &BTreeMap<GroupId, Vec<NodeId>>,
+    then: BTreeMap<GroupId, Vec<NodeId>>,
+    factor: u32,
+) -> BTreeMap<GroupId, Vec<NodeId>> {
+    let kept = |(group, replicas): (GroupId, Vec<NodeId>)| {
+        let before = now.get(&group).filter(|before| replicas.len() < before.len().min(factor as usize));
+        let kept = before.cloned().unwrap_or(replicas);
+        (group, kept)
+    };
+    then.into_iter().map(kept).collect()
 }
 
 /// Where a rebalancing would go: as [`target`], and even.
@@ -58,7 +74,8 @@ pub(crate) fn even(catalog: &Catalog, alive: &BTreeSet<NodeId>) -> BTreeMap<Grou
     if nodes.is_empty() {
         return catalog.placed();
     }
-    level(&catalog.placed(), &nodes, catalog.replication_factor())
+    let factor = catalog.replication_factor();
+    not_fewer(&catalog.placed(), level(&catalog.placed(), &nodes, factor), factor)
 }
 
 /// The moves from one placement to another.
@@ -86,7 +103,11 @@ pub(crate) fn moves_between(
 pub(crate) fn next_change(catalog: &Catalog, seen: &Seen, at_once: usize) -> Option<MembershipCommand> {
     let placed = catalog.placed();
     let target = target(catalog, &seen.alive);
-    let moving = placed.iter().filter(|(group, replicas)| !is_settled(seen, **group, replicas)).count();
+    // A group without a leader goes nowhere; it must not keep others from being healed.
+    let moves = |group: GroupId, replicas: &[NodeId]| {
+        seen.leader(group).is_some() && !is_settled(seen, group, replicas)
+    };
+    let moving = placed.iter().filter(|(group, replicas)| moves(**group, replicas)).count();
     for (group, then) in &target {
         let Some(now) = placed.get(group).filter(|now| *now != then) else { continue };
         let is_settled = is_settled(seen, *group, now);

@@ -122,9 +122,12 @@ async fn repair(host: Weak<RaftHost>, group: Arc<Group>, needed: Needed) {
     let id = group.id();
     let mut needed = needed;
     let mut wait = BACKOFF.0;
+    let mut is_first = true;
     loop {
         let Some(host) = host.upgrade().filter(|host| !host.is_stopping()) else { return };
-        if host.is_to_leave(&group) && !matches!(needed, Needed::Leave) {
+        // A replica that is to leave votes until its group has let it go: it is tried once, before the next look.
+        let is_tried = !std::mem::take(&mut is_first) || matches!(needed, Needed::Open);
+        if is_tried && host.is_to_leave(&group) && !matches!(needed, Needed::Leave) {
             return;
         }
         needed = match needed {
