@@ -3,7 +3,7 @@
 use crate::coordinator::NodeCoordinator;
 use crate::replicas::is_read_here;
 use api::coordinator::{Consistency, ExecuteError, Reading, StaleCause, Staleness};
-use raft::{BarrierError, Group};
+use raft::{BarrierError, Group, Role};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -36,7 +36,10 @@ impl NodeCoordinator {
     fn has_lost_a_quorum(&self) -> bool {
         self.host.groups().into_iter().filter(|group| is_read_here(group)).any(|group| {
             let status = group.status();
-            status.leader.is_none() && status.unconfirmed_for >= Some(self.limits.barrier_timeout)
+            let heard =
+                if status.role == Role::Leader { status.since_quorum_ack } else { status.since_leader };
+            let long = self.limits.barrier_timeout;
+            heard.is_none_or(|since| since >= long) && status.unconfirmed_for >= Some(long)
         })
     }
 

@@ -358,6 +358,7 @@ impl RaftHost {
             clock_ns,
             disk_is_slow,
             feature_level: self.tuning().feature_level,
+            catalog_is_fresh: self.catalog_is_fresh(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..NodeState::clone(&self.state.load())
         }

@@ -13,7 +13,8 @@
 use super::RaftHost;
 use crate::config::Tuning;
 use crate::error::{BarrierError, PeerError};
-use crate::group::Role;
+use crate::group::{Group, GroupStatus, Role};
+use futures::future::join_all;
 use model::{GroupId, NodeId};
 use parking_lot::Mutex;
 use std::sync::Weak;
@@ -23,6 +24,10 @@ use tokio::time::{Instant, sleep};
 
 /// How often it is looked whether the leader is heard.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long one attempt at the leader may take before the other nodes are asked.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// How long these may take.
+const VOUCH_MAX: Duration = Duration::from_millis(500);
 /// How much longer than the lease the leader must not have heard a node: for the looks, and messages under way.
 const MARGIN: Duration = Duration::from_millis(300);
 
@@ -38,6 +43,10 @@ pub(crate) struct CatalogProof {
     heard: Mutex<Option<Instant>>,
     /// The log index of the newest change that this node was told of.
     required: AtomicU64,
+    /// What the replica had applied when it was last looked at.
+    had: AtomicU64,
+    /// The version of the catalog then: one that is being opened again is an older one for a while.
+    had_version: AtomicU64,
 }
 
 impl CatalogProof {
@@ -71,6 +80,11 @@ pub(super) async fn run(host: Weak<RaftHost>) {
     loop {
         sleep(LOOK).await;
         let Some(host) = host.upgrade().filter(|host| !host.is_stopping()) else { return };
+        if let Some(applied) = host.group(GroupId::META).and_then(|meta| meta.applied()) {
+            // In this order: the version that goes with an index is never a lower one.
+            host.catalog_proof.had.fetch_max(applied, Ordering::AcqRel);
+            host.catalog_proof.had_version.fetch_max(host.catalog().version, Ordering::AcqRel);
+        }
         host.catalog_proof.look(host.since_meta_leader(), lease(host.tuning()), Instant::now());
     }
 }
@@ -85,13 +99,69 @@ impl RaftHost {
     pub async fn prove_catalog(&self, deadline: Instant) -> Result<(), BarrierError> {
         let stopped = BarrierError::Stopped { group: GroupId::META };
         let meta = self.group(GroupId::META).ok_or(stopped)?;
-        let begun = Instant::now();
-        if self.catalog_proof.is_fresh(meta.applied(), lease(self.tuning()), begun) {
+        if self.catalog_proof.is_fresh(meta.applied(), lease(self.tuning()), Instant::now()) {
             return Ok(());
         }
-        meta.read_barrier(deadline).await?;
-        self.catalog_proof.proven(begun);
-        Ok(())
+        loop {
+            let begun = Instant::now();
+            let attempt = deadline.min(begun + ATTEMPT);
+            let mut outcome = match meta.applied() {
+                Some(_) => meta.read_barrier(attempt).await,
+                None => self.prove_closed(&meta, attempt).await,
+            };
+            // The link to the leader may be cut, and another node reach it.
+            if outcome.is_err() && self.is_vouched_for().await {
+                outcome = Ok(());
+            }
+            match outcome {
+                Ok(()) => {
+                    self.catalog_proof.proven(begun);
+                    return Ok(());
+                }
+                Err(error @ BarrierError::Stopped { .. }) => return Err(error),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => sleep(LOOK).await,
+            }
+        }
+    }
+
+    /// Whether a node that trusts its catalog has no more of it than this one.
+    async fn is_vouched_for(&self) -> bool {
+        let others: Vec<NodeId> =
+            self.catalog().nodes.keys().copied().filter(|id| *id != self.node()).collect();
+        let told = join_all(others.iter().map(|id| self.peer_report(*id, VOUCH_MAX))).await;
+        let had = self.catalog_proof.had.load(Ordering::Acquire);
+        let is_old = self.catalog().version < self.catalog_proof.had_version.load(Ordering::Acquire);
+        let has_no_more = |groups: &[GroupStatus]| {
+            let meta = groups.iter().find(|status| status.group == GroupId::META);
+            meta.is_some_and(|status| status.applied.unwrap_or(u64::MAX) <= had)
+        };
+        !is_old
+            && told
+                .into_iter()
+                .flatten()
+                .any(|(groups, state)| state.catalog_is_fresh && has_no_more(&groups))
+    }
+
+    /// Whether the catalog is trusted now.
+    pub(crate) fn catalog_is_fresh(&self) -> bool {
+        let applied = self.group(GroupId::META).and_then(|meta| meta.applied());
+        self.catalog_proof.is_fresh(applied, lease(self.tuning()), Instant::now())
+    }
+
+    /// A replica that is closed, because its disk fails, catches up with nothing; what it had last may be current all the
+    /// same.
+    async fn prove_closed(&self, meta: &Group, deadline: Instant) -> Result<(), BarrierError> {
+        let had = self.catalog_proof.had.load(Ordering::Acquire);
+        let had_version = self.catalog_proof.had_version.load(Ordering::Acquire);
+        let begun = Instant::now();
+        match meta.read_index(deadline).await {
+            Some(index) if index <= had && self.catalog().version >= had_version => Ok(()),
+            _ => {
+                let waited_ms = begun.elapsed().as_millis() as u64;
+                Err(BarrierError::Timeout { group: GroupId::META, waited_ms })
+            }
+        }
     }
 
     /// How long a node without a word of a leader may go on trusting its catalog, and how long it takes at most until there
