@@ -86,6 +86,7 @@ same() { "$python" -B check/compare.py "$work/helm-$newest/$1.yaml" "$work/kusto
 echo "the chart's values, and the overlay:"
 same default kube-system
 same full kube-system-full
+same tls kube-system-tls
 same dev dev --without Namespace
 
 # Dashboards and alerts; the alerts are played, too.

@@ -39,4 +39,4 @@ pub use config::ApiConfig;
 pub use coordinator::Coordinator;
 pub use metrics::HttpMetrics;
 pub use router::{admin_router, influx_router};
-pub use serve::{ServeLimits, serve};
+pub use serve::{ServeLimits, ServerTls, serve};

@@ -2,7 +2,10 @@
 //! a time limit for its next request, for the head of a request and for taking an answer.
 
 mod request_line;
+mod secure;
 mod timed;
+
+pub use secure::ServerTls;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use timed::{Activity, TimedStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
@@ -27,6 +31,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Where a request comes from: an extension of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+/// Whether its connection came with a certificate that the listener trusts: an extension of each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClientCertificate(pub(crate) bool);
 
 /// What one listener allows.
 #[derive(Debug, Clone, Copy)]
@@ -56,12 +64,13 @@ impl Default for ServeLimits {
     }
 }
 
-/// Serves until `shutdown` is ready; then accepts nothing more, lets running requests end within
+/// Serves, with TLS if there is `tls`, until `shutdown` is ready; then accepts nothing more, lets running requests end within
 /// [`ServeLimits::shutdown_timeout`], and returns.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ServeLimits,
+    tls: Option<ServerTls>,
     shutdown: BoxFuture<'static, ()>,
 ) {
     let permits_max = limits.connections_max.clamp(1, Semaphore::MAX_PERMITS);
@@ -77,7 +86,11 @@ pub async fn serve(
                 None => continue,
             },
         };
-        tokio::spawn(connection(stream, router.clone(), limits, stopping.clone(), permit));
+        let server = Server { router: router.clone(), limits, tls: tls.clone(), stopping: stopping.clone() };
+        tokio::spawn(async move {
+            server.connection(stream).await;
+            drop(permit);
+        });
     }
     drop(listener);
     stop.send_replace(true);
@@ -104,53 +117,81 @@ async fn next_connection(
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+/// What a connection needs.
+struct Server {
     router: Router,
     limits: ServeLimits,
-    mut stopping: watch::Receiver<bool>,
-    permit: OwnedSemaphorePermit,
-) {
-    // Answers are written in one piece; waiting for more of it would only delay them.
-    stream.set_nodelay(true).unwrap_or_default();
-    let client = stream.peer_addr().ok().map(|address| ClientAddress(address.ip()));
-    let activity = Activity::default();
-    let io = TokioIo::new(TimedStream::new(stream, limits, activity.clone()));
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let running = activity.start();
-        let router = router.clone();
-        async move {
-            let mut request = request.map(Body::new);
-            if let Some(client) = client {
-                request.extensions_mut().insert(client);
+    tls: Option<ServerTls>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Server {
+    async fn connection(self, stream: TcpStream) {
+        // Answers are written in one piece; waiting for more of it would only delay them.
+        stream.set_nodelay(true).unwrap_or_default();
+        let client = stream.peer_addr().ok().map(|address| ClientAddress(address.ip()));
+        let Some(tls) = &self.tls else {
+            return self.serve(stream, client, ClientCertificate(false)).await;
+        };
+        let secured = tokio::select! {
+            secured = tls.handshake(stream, self.limits.header_timeout) => secured,
+            () = stopped(self.stopping.clone()) => return,
+        };
+        match secured {
+            Ok(stream) => {
+                let certificate = ClientCertificate(stream.get_ref().1.peer_certificates().is_some());
+                self.serve(stream, client, certificate).await;
             }
-            let response = router.oneshot(request).await;
-            drop(running);
-            response.map_err(|never: Infallible| never)
+            Err(error) => tracing::debug!(?client, %error, "no TLS session"),
         }
-    });
-    let serving = http1::Builder::new()
-        // Names are the same in any case, but 1.x writes them so and not every reader folds case.
-        .title_case_headers(true)
-        .timer(TokioTimer::new())
-        // The time limits are those of `TimedStream`, which knows an idle connection from a slow one.
-        .header_read_timeout(None)
-        .keep_alive(true)
-        .serve_connection(io, service);
-    let mut serving = pin!(serving);
-    let stop_signal = async move { drop(stopping.wait_for(|&stopping| stopping).await) };
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = stop_signal => {
-            serving.as_mut().graceful_shutdown();
-            match tokio::time::timeout(limits.shutdown_timeout, serving).await {
-                Ok(ended) => ended,
-                Err(_) => Ok(()),
-            }
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
     }
-    drop(permit);
+
+    async fn serve<S>(self, stream: S, client: Option<ClientAddress>, certificate: ClientCertificate)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { router, limits, stopping, .. } = self;
+        let activity = Activity::default();
+        let io = TokioIo::new(TimedStream::new(stream, limits, activity.clone()));
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let running = activity.start();
+            let router = router.clone();
+            async move {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(certificate);
+                if let Some(client) = client {
+                    request.extensions_mut().insert(client);
+                }
+                let response = router.oneshot(request).await;
+                drop(running);
+                response.map_err(|never: Infallible| never)
+            }
+        });
+        let serving = http1::Builder::new()
+            // Names are the same in any case, but 1.x writes them so and not every reader folds case.
+            .title_case_headers(true)
+            .timer(TokioTimer::new())
+            // The time limits are those of `TimedStream`, which knows an idle connection from a slow one.
+            .header_read_timeout(None)
+            .keep_alive(true)
+            .serve_connection(io, service);
+        let mut serving = pin!(serving);
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = stopped(stopping) => {
+                serving.as_mut().graceful_shutdown();
+                match tokio::time::timeout(limits.shutdown_timeout, serving).await {
+                    Ok(ended) => ended,
+                    Err(_) => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    drop(stopping.wait_for(|&stopping| stopping).await);
 }

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client on plain sockets.
+//! A small HTTP/1.1 client on plain sockets, or over TLS.
 //!
 //! It is our own because tests need what a good client forbids: bodies sent byte by byte, requests cut in the middle,
 //! garbage. It also tells apart what a collector must tell apart: answered, not answered, not even connected.
@@ -10,8 +10,10 @@ pub use connection::Connection;
 pub use encode::percent_encode;
 
 use flate2::read::GzDecoder;
+use rustls::ClientConfig;
 use serde_json::Value;
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why there is no answer.
@@ -92,18 +94,25 @@ impl Response {
 pub struct Client {
     address: String,
     timeout: Duration,
+    tls: Option<Arc<ClientConfig>>,
     connection: Option<Connection>,
 }
 
 impl Client {
     /// A client of `address` (`host:port`) that waits 30 s for an answer.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into(), timeout: Duration::from_secs(30), connection: None }
+        Self { address: address.into(), timeout: Duration::from_secs(30), tls: None, connection: None }
     }
 
     /// The same with another timeout for a whole request.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same with TLS, if there is a configuration for it.
+    pub fn with_tls(mut self, tls: Option<Arc<ClientConfig>>) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -117,7 +126,7 @@ impl Client {
     pub fn send(&mut self, request: &Request<'_>) -> Result<Response, ClientError> {
         let mut connection = match self.connection.take() {
             Some(connection) if connection.is_usable() => connection,
-            _ => Connection::open(&self.address, self.timeout)?,
+            _ => Connection::open_with(&self.address, self.timeout, self.tls.as_ref())?,
         };
         connection.send(request, &self.address)?;
         let (response, keep) = connection.receive(request.method == "HEAD")?;

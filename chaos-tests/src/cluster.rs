@@ -13,6 +13,7 @@ use crate::network::Network;
 use crate::process::{Process, Signal};
 use crate::report::say;
 use crate::work_dir::WorkDir;
+use rustls::ClientConfig;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -35,11 +36,14 @@ pub struct Settings {
     /// The first three numbers of the nodes' addresses in 127.0.0.0/8, with ports that are always the same: for data that
     /// knows its cluster's addresses.
     pub loopback: Option<&'static str>,
+    /// How to speak TLS with the nodes' HTTP ports, if `config` gives them certificates.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { nodes: 3, config: Vec::new(), environment: Vec::new(), network: None, loopback: None }
+        let (config, environment) = (Vec::new(), Vec::new());
+        Self { nodes: 3, config, environment, network: None, loopback: None, tls: None }
     }
 }
 
@@ -51,6 +55,7 @@ pub struct Cluster {
     environment: Vec<(String, String)>,
     // The namespaces go when nobody lives in them any more.
     network: Option<Arc<Network>>,
+    tls: Option<Arc<ClientConfig>>,
     directory: WorkDir,
 }
 
@@ -93,7 +98,7 @@ impl Cluster {
         };
         let nodes = addresses.iter().enumerate().map(node).collect();
         let (environment, network) = (settings.environment.clone(), settings.network.clone());
-        Self { nodes, environment, network, directory }
+        Self { nodes, environment, network, tls: settings.tls.clone(), directory }
     }
 
     /// Number of nodes, running or not.
@@ -118,12 +123,17 @@ impl Cluster {
 
     /// A new client of a node's InfluxDB API.
     pub fn client(&self, node: usize) -> Client {
-        Client::new(self.http(node))
+        Client::new(self.http(node)).with_tls(self.tls.clone())
+    }
+
+    /// How to speak TLS with the nodes, if they do.
+    pub fn tls(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.clone()
     }
 
     /// A new client of a node's admin API.
     pub fn admin(&self, node: usize) -> Client {
-        Client::new(&self.nodes[node].admin)
+        Client::new(&self.nodes[node].admin).with_tls(self.tls.clone())
     }
 
     /// The directory below which a node keeps its data.

@@ -2,7 +2,8 @@
 //!
 //! - [`cluster`] starts `steadfast serve` processes and kills, stops and restarts them, in a [`network`] of its
 //!   own if links are to be cut; [`oracle`] starts a real influxd.
-//! - [`client`] is a small HTTP client that can also misbehave: slow bodies, aborts, garbage.
+//! - [`client`] is a small HTTP client that can also misbehave: slow bodies, aborts, garbage. With [`certificates`] it
+//!   speaks TLS.
 //! - [`workload`] makes the traffic: Heapster's recorded requests, a generated Kubernetes cluster, a paced load.
 //! - [`history`] keeps what was acknowledged and checks that it can still be read; [`compare`] holds two answers side by
 //!   side; [`report`] speaks to the person who runs the tests.
@@ -12,6 +13,7 @@
 //! answers is always a value.
 
 pub mod binary;
+pub mod certificates;
 pub mod client;
 pub mod cluster;
 pub mod compare;

@@ -4,8 +4,10 @@ use crate::client::Client;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::work_dir::WorkDir;
+use rustls::ClientConfig;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where Debian's package puts the server.
@@ -15,6 +17,7 @@ const INFLUXD: &str = "/usr/bin/influxd";
 #[derive(Debug)]
 pub struct Oracle {
     address: String,
+    tls: Option<Arc<ClientConfig>>,
     // Declared before the directory: the process must be gone before its files are.
     process: Process,
     _directory: WorkDir,
@@ -33,6 +36,13 @@ impl Oracle {
         Self::start_configured((0, 0), "auth-enabled = true")
     }
 
+    /// As [`Self::start`]; it speaks TLS with the certificate and key in a file.
+    pub fn start_secure(pem: &Path, tls: Arc<ClientConfig>) -> Self {
+        let pem = pem.display();
+        let options = format!("https-enabled = true\nhttps-certificate = \"{pem}\"");
+        Self::start_with((0, 0), &options, Some(tls))
+    }
+
     /// As [`Self::start`], with so many series in a database and values of a tag; 0 is no limit.
     pub fn start_limited(series_max: u64, values_max: u64) -> Self {
         Self::start_configured((series_max, values_max), "")
@@ -40,6 +50,10 @@ impl Oracle {
 
     /// With limits of series in a database and of values of a tag, and more of its configuration's `[http]`.
     fn start_configured(limits: (u64, u64), http_options: &str) -> Self {
+        Self::start_with(limits, http_options, None)
+    }
+
+    fn start_with(limits: (u64, u64), http_options: &str, tls: Option<Arc<ClientConfig>>) -> Self {
         let installed = Path::new(INFLUXD).is_file();
         assert!(
             installed,
@@ -54,7 +68,8 @@ impl Oracle {
         let mut command = Command::new(INFLUXD);
         command.arg("-config").arg(&config);
         let process = Process::start(&mut command, &directory.path().join("influxd.log"));
-        let mut oracle = Self { address: format!("127.0.0.1:{http}"), process, _directory: directory };
+        let address = format!("127.0.0.1:{http}");
+        let mut oracle = Self { address, tls, process, _directory: directory };
         oracle.wait_ready();
         oracle
     }
@@ -66,7 +81,7 @@ impl Oracle {
 
     /// A new client of it.
     pub fn client(&self) -> Client {
-        Client::new(&self.address).with_timeout(Duration::from_secs(120))
+        Client::new(&self.address).with_timeout(Duration::from_secs(120)).with_tls(self.tls.clone())
     }
 
     fn wait_ready(&mut self) {

@@ -123,9 +123,6 @@ impl NodeCoordinator {
             let refused = catalog.refuse_repeated(&command);
             refused.map_err(|error| ExecuteError::Statement(error.to_string()))?;
         }
-        if let Some(url) = encrypted(&command) {
-            return Err(ExecuteError::Statement(format!("https is not supported for subscriptions: {url}")));
-        }
         self.change_catalog(&command, deadline).await?;
         if concerns_all(&command) {
             self.wait_everywhere().await;
@@ -159,12 +156,6 @@ fn may_be_repeated(command: &CatalogCommand) -> bool {
             | CatalogCommand::CreateSubscription { .. }
             | CatalogCommand::DropSubscription { .. }
     )
-}
-
-/// A destination of a new subscription that can only be reached with TLS, which this program does not have.
-fn encrypted(command: &CatalogCommand) -> Option<&str> {
-    let CatalogCommand::CreateSubscription { subscription, .. } = command else { return None };
-    subscription.destinations.iter().map(|url| &**url).find(|url| url.starts_with("https:"))
 }
 
 enum Dropped {

@@ -16,8 +16,9 @@
 //! - [`StorageConfig`]: `block_cache`, `write_buffer`;
 //! - [`DiskConfig`]: `warn_percent`, `warn_bytes`, `save_percent`, `save_bytes`, `refuse_percent`, `refuse_bytes`;
 //! - [`AuthConfig`]: `enabled`, `shared_secret`, `ping`, `debug`;
-//! - [`SubscriptionsConfig`]: `queue_bytes`, `timeout`;
-//! - [`HttpConfig`]: `max_connections`, `header_timeout`, `body_timeout`.
+//! - [`SubscriptionsConfig`]: `queue_bytes`, `timeout`, `ca_certs`, `insecure_skip_verify`;
+//! - [`HttpConfig`]: `max_connections`, `header_timeout`, `body_timeout`, `tls_cert`, `tls_key`, `tls_client_ca`;
+//! - [`PeerConfig`]: `tls_cert`, `tls_key`, `tls_ca`, `tls_optional`.
 //!
 //! Durations are [`std::time::Duration`]; sizes are [`ByteSize`] (`.bytes()`, `.as_usize()`).
 
@@ -29,7 +30,7 @@ mod value;
 
 pub use load::{Sources, environment_name, load, split_assignment};
 pub use options::{
-    AuthConfig, Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, QueryConfig, RaftConfig,
+    AuthConfig, Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, PeerConfig, QueryConfig, RaftConfig,
     StorageConfig, SubscriptionsConfig, WriteConfig,
 };
 pub use reference::print;

@@ -8,6 +8,7 @@ use crate::passwords::Passwords;
 use crate::replicas::ServedReads;
 use crate::running::Running;
 use crate::subscribers::{SubscriberLimits, Subscribers};
+use crate::tls::Certificates;
 use crate::turns::QueryTurns;
 use api::HttpMetrics;
 use api::coordinator::{
@@ -62,6 +63,8 @@ pub struct About {
     pub bind: String,
     /// When the node began to serve, ns since the epoch.
     pub started_ns: i64,
+    /// What its ports show.
+    pub(crate) certificates: Arc<Certificates>,
 }
 
 /// This node's implementation of [`api::Coordinator`].
@@ -99,12 +102,12 @@ impl NodeCoordinator {
             clock: Arc::new(ClusterClock::new(clock)),
             limits,
             running,
-            about,
             metrics: NodeMetrics::default(),
             turns: QueryTurns::new(limits.query_slots, limits.queries_queued_max),
             query_memory,
             passwords: Passwords::new(),
-            subscribers: Subscribers::new(limits.subscribers),
+            subscribers: Subscribers::new(limits.subscribers, about.certificates.of_subscribers().clone()),
+            about,
             stopping: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             events: Events::default(),

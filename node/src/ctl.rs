@@ -7,13 +7,16 @@ mod table;
 
 use crate::cli::{note, say};
 use crate::http_client::{ClientError, Connection, Response};
+use crate::tls::{TlsError, Trust, client_config};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use http_body_util::Full;
 use hyper::{Method, Request};
+use rustls::ClientConfig;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// `steadfast ctl`
 #[derive(Debug, Clone, Args)]
 pub struct CtlArgs {
-    /// Admin addresses of nodes; the first that answers is asked
+    /// Admin addresses of nodes, with `https://` before them where they speak TLS; the first that answers is asked
     #[arg(
         long,
         value_name = "HOST:PORT,…",
@@ -38,6 +41,19 @@ pub struct CtlArgs {
     /// A file with the token of the admin API
     #[arg(long, value_name = "FILE", env = "STEADFAST_ADMIN_TOKEN_FILE", global = true)]
     pub token_file: Option<PathBuf>,
+    /// A file with the authorities (PEM) of the nodes' certificates [default: those of this machine]; the addresses are then
+    /// https
+    #[arg(long, value_name = "FILE", env = "STEADFAST_CTL_CA", global = true)]
+    pub ca: Option<String>,
+    /// A file with a certificate (PEM) to show to the nodes
+    #[arg(long, value_name = "FILE", env = "STEADFAST_CTL_CERT", global = true, requires = "key")]
+    pub cert: Option<String>,
+    /// A file with its private key (PEM)
+    #[arg(long, value_name = "FILE", env = "STEADFAST_CTL_KEY", global = true, requires = "cert")]
+    pub key: Option<String>,
+    /// Accept any certificate of a node: for one on this machine, whose certificate is for another name
+    #[arg(long, global = true, conflicts_with = "ca")]
+    pub insecure: bool,
     /// Print the answer as JSON
     #[arg(long, global = true)]
     pub json: bool,
@@ -169,6 +185,8 @@ enum CtlError {
         source: std::io::Error,
     },
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Client(#[from] ClientError),
 }
 
@@ -176,7 +194,7 @@ impl CtlError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => 1,
-            Self::Token { .. } => 2,
+            Self::Token { .. } | Self::Tls(_) => 2,
             Self::Unavailable(_) | Self::Client(_) => 3,
             Self::Unauthorized(_) => 4,
         }
@@ -204,18 +222,64 @@ async fn carry_out(args: &CtlArgs) -> Result<Value, CtlError> {
         }
         None => String::new(),
     };
+    let nodes = Nodes { connections: connections(args)?, token: token.trim().to_owned() };
     let (method, path) = args.order.request();
-    let answer = ask(&args.admin, token.trim(), &method, &path).await?;
+    let answer = nodes.ask(&method, &path).await?;
     match args.order {
-        CtlOrder::Drain { node, wait: Some(limit) } => until_drained(args, token.trim(), node, limit).await,
+        CtlOrder::Drain { node, wait: Some(limit) } => until_drained(&nodes, node, limit).await,
         _ => Ok(answer),
     }
 }
 
-async fn until_drained(args: &CtlArgs, token: &str, node: u64, limit: Duration) -> Result<Value, CtlError> {
+/// Whom to ask, and as who.
+struct Nodes {
+    connections: Vec<NodeAddress>,
+    token: String,
+}
+
+/// `host:port`, and how to speak TLS there.
+struct NodeAddress {
+    address: String,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// The addresses without their scheme, and TLS for those that speak it.
+fn connections(args: &CtlArgs) -> Result<Vec<NodeAddress>, CtlError> {
+    let mut tls = None;
+    let mut connections = Vec::with_capacity(args.admin.len());
+    for url in &args.admin {
+        let (scheme, address) = url.split_once("://").unwrap_or(("", url));
+        let address = address.trim_end_matches('/').to_owned();
+        let secure = match scheme {
+            "https" => true,
+            "" => args.ca.is_some() || args.insecure || args.cert.is_some(),
+            "http" => false,
+            _ => return Err(CtlError::Refused(format!("{url}: expected host:port, http:// or https://"))),
+        };
+        if secure && tls.is_none() {
+            tls = Some(client_config(&trust(args), identity(args))?);
+        }
+        connections.push(NodeAddress { address, tls: tls.clone().filter(|_| secure) });
+    }
+    Ok(connections)
+}
+
+fn trust(args: &CtlArgs) -> Trust {
+    match &args.ca {
+        _ if args.insecure => Trust::Anybody,
+        Some(path) => Trust::File("--ca".to_owned(), path.clone()),
+        None => Trust::System("--ca".to_owned()),
+    }
+}
+
+fn identity(args: &CtlArgs) -> Option<[(&str, &str); 2]> {
+    Some([("--cert", args.cert.as_deref()?), ("--key", args.key.as_deref()?)])
+}
+
+async fn until_drained(nodes: &Nodes, node: u64, limit: Duration) -> Result<Value, CtlError> {
     let deadline = Instant::now() + limit;
     loop {
-        let answer = ask(&args.admin, token, &Method::GET, &format!("/admin/v1/nodes/{node}")).await?;
+        let answer = nodes.ask(&Method::GET, &format!("/admin/v1/nodes/{node}")).await?;
         if answer["drained"] == true {
             return Ok(answer);
         }
@@ -233,30 +297,36 @@ async fn until_drained(args: &CtlArgs, token: &str, node: u64, limit: Duration) 
     }
 }
 
-/// Asks the first of the nodes that answers. Every order may be given twice, so one whose answer was lost goes to the next.
-async fn ask(nodes: &[String], token: &str, method: &Method, path: &str) -> Result<Value, CtlError> {
-    let mut last = CtlError::Unavailable("no node was named".to_owned());
-    for address in nodes {
-        let mut request = Request::new(Full::new(Bytes::new()));
-        *request.method_mut() = method.clone();
-        let Ok(uri) = path.parse() else {
-            return Err(CtlError::Refused(format!("{path} is no path")));
-        };
-        *request.uri_mut() = uri;
-        if !token.is_empty()
-            && let Ok(value) = format!("Bearer {token}").parse()
-        {
-            request.headers_mut().insert(hyper::header::AUTHORIZATION, value);
+impl Nodes {
+    /// Asks the first of the nodes that answers. Every order may be given twice, so one whose answer was lost goes to the next.
+    async fn ask(&self, method: &Method, path: &str) -> Result<Value, CtlError> {
+        let mut last = CtlError::Unavailable("no node was named".to_owned());
+        for NodeAddress { address, tls } in &self.connections {
+            let mut request = Request::new(Full::new(Bytes::new()));
+            *request.method_mut() = method.clone();
+            let Ok(uri) = path.parse() else {
+                return Err(CtlError::Refused(format!("{path} is no path")));
+            };
+            *request.uri_mut() = uri;
+            if !self.token.is_empty()
+                && let Ok(value) = format!("Bearer {}", self.token).parse()
+            {
+                request.headers_mut().insert(hyper::header::AUTHORIZATION, value);
+            }
+            let mut connection = match tls {
+                Some(tls) => Connection::secure(address, Arc::clone(tls)),
+                None => Connection::new(address),
+            };
+            match connection.send(request, REQUEST_MAX).await {
+                Ok(response) => match answer_of(&response) {
+                    Err(unavailable @ CtlError::Unavailable(_)) => last = unavailable,
+                    decided => return decided,
+                },
+                Err(error) => last = error.into(),
+            }
         }
-        match Connection::new(address).send(request, REQUEST_MAX).await {
-            Ok(response) => match answer_of(&response) {
-                Err(unavailable @ CtlError::Unavailable(_)) => last = unavailable,
-                decided => return decided,
-            },
-            Err(error) => last = error.into(),
-        }
+        Err(last)
     }
-    Err(last)
 }
 
 fn answer_of(response: &Response) -> Result<Value, CtlError> {

@@ -128,8 +128,12 @@ impl Embedded {
         let host = self.start_groups(&identity).await?;
         self.peers.attach(&host);
         tokio::spawn(bootstrap::spread(identity.clone(), Arc::clone(&config.connect)));
-        let about =
-            About { http: Arc::default(), bind: config.address.clone(), started_ns: config.clock.now_ns() };
+        let about = About {
+            http: Arc::default(),
+            bind: config.address.clone(),
+            started_ns: config.clock.now_ns(),
+            certificates: Arc::default(),
+        };
         let clock = Arc::clone(&config.clock);
         let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, self.limits(), about));
         tokio::spawn(maintenance::found_groups(Arc::clone(&node), identity.clone()));

@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 client: one kept-alive connection to one address. Used by `dev` to ask for readiness and by
-//! `load` to write; it keeps the order and the case of headers, because a replay must look like its recording.
+//! A small HTTP/1.1 client: one kept-alive connection to one address, with TLS where it is asked for. Used by `dev` to ask
+//! for readiness, by `ctl`, by subscriptions and by `load` to write; it keeps the order and the case of headers, because a replay must look like its recording.
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -8,10 +8,15 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_ENCODING, HOST, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
-use std::io::Read;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// Bytes of an answer, also after it was inflated.
 const RESPONSE_BYTES_MAX: usize = 64 << 20;
@@ -58,7 +63,7 @@ pub enum ClientError {
         address: String,
         /// What the system said.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The connection died before the answer was complete.
     #[error("the connection to {address} died")]
@@ -83,13 +88,19 @@ pub enum ClientError {
 #[derive(Debug)]
 pub struct Connection {
     address: String,
+    tls: Option<Arc<ClientConfig>>,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Connection {
     /// A connection to `host:port`, not yet open.
     pub fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), sender: None }
+        Self { address: address.to_owned(), tls: None, sender: None }
+    }
+
+    /// The same with TLS; the certificate must be for the host of the address.
+    pub fn secure(address: &str, tls: Arc<ClientConfig>) -> Self {
+        Self { tls: Some(tls), ..Self::new(address) }
     }
 
     /// `host:port`.
@@ -168,9 +179,22 @@ impl Connection {
         let refused = |source| ClientError::Connect { address: self.address.clone(), source };
         let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
             Ok(connected) => connected.map_err(refused)?,
-            Err(_elapsed) => return Err(refused(std::io::ErrorKind::TimedOut.into())),
+            Err(_elapsed) => return Err(refused(io::ErrorKind::TimedOut.into())),
         };
         stream.set_nodelay(true).map_err(refused)?;
+        let Some(tls) = &self.tls else { return self.handshake(stream).await };
+        let name = server_name(&self.address).map_err(refused)?;
+        let securing = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
+        match timeout(CONNECT_TIMEOUT, securing).await {
+            Ok(secured) => self.handshake(secured.map_err(refused)?).await,
+            Err(_elapsed) => Err(refused(io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    async fn handshake<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>, ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (sender, driver) = http1::Builder::new()
             .title_case_headers(true)
             .handshake(TokioIo::new(stream))
@@ -184,4 +208,11 @@ impl Connection {
     fn died(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
         ClientError::Died { address: self.address.clone(), source: error.into() }
     }
+}
+
+/// The name that a certificate must be for, from `host:port`.
+fn server_name(address: &str) -> io::Result<ServerName<'static>> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }

@@ -50,6 +50,7 @@ mod space;
 pub mod start;
 pub mod subscribers;
 pub mod telemetry;
+mod tls;
 mod turns;
 mod users;
 pub mod write;

@@ -199,6 +199,7 @@ impl NodeCoordinator {
         );
         self.render_groups(&mut page);
         self.render_disk(&mut page);
+        self.about.certificates.render(&mut page);
         page.finish()
     }
 

@@ -15,13 +15,14 @@ use crate::maintenance;
 use crate::operator::watch_events;
 use crate::space::{self, Thresholds};
 use crate::subscribers::SubscriberLimits;
+use crate::tls::Certificates;
 use crate::write::SeriesLimits;
 use anyhow::Context;
 use api::{AdminToken, ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimits};
 use model::catalog::NodeInfo;
 use model::{Clock, GroupId};
 use raft::peer::PeerControl;
-use raft::{HostConfig, PeerServer, RaftHost, Tcp, Tuning};
+use raft::{Connect, HostConfig, PeerServer, RaftHost, Tcp, Tuning};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,9 +43,12 @@ const REQUESTS_GRACE: Duration = Duration::from_secs(12);
 ///
 /// Whatever kept the node from starting or made it stop.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    while let Ended::Again = run_once(&config, stop.clone()).await? {
+    let certificates = Arc::new(Certificates::open(&config)?);
+    let following = tokio::spawn(Arc::clone(&certificates).follow());
+    while let Ended::Again = run_once(&config, &certificates, stop.clone()).await? {
         tracing::info!("starting again");
     }
+    following.abort();
     Ok(())
 }
 
@@ -61,17 +65,26 @@ enum Ended {
     Again,
 }
 
-async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Result<Ended> {
+async fn run_once(
+    config: &Config,
+    certificates: &Arc<Certificates>,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<Ended> {
     let listeners = Listeners::bind(config).await?;
     let info = addresses(config, &listeners);
     data_level::check(&config.node.data_dir, known_level())?;
     let volume = Volume::open(&config.node.data_dir, has_others(config, &info))?;
-    let membership = Arc::new(Membership::open(volume, info, known_level(), Arc::new(Tcp))?);
+    let peer_tls = certificates.peer();
+    let connect: Arc<dyn Connect> = match &peer_tls {
+        Some(tls) => Arc::new(tls.clone()),
+        None => Arc::new(Tcp),
+    };
+    let membership = Arc::new(Membership::open(volume, info, known_level(), Arc::clone(&connect))?);
     // Elections must not wait behind requests: the groups have threads of their own.
     let raft_runtime =
         tokio::runtime::Builder::new_multi_thread().thread_name("raft").enable_all().build()?;
     let peers = PeerServer::new(Arc::clone(&membership) as Arc<dyn PeerControl>);
-    let peer_task = raft_runtime.spawn(Arc::clone(&peers).serve(listeners.peer));
+    let peer_task = raft_runtime.spawn(Arc::clone(&peers).serve(listeners.peer, peer_tls));
 
     let late = Arc::new(LateCoordinator::default());
     let metrics = Arc::new(HttpMetrics::default());
@@ -80,10 +93,14 @@ async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Resul
     let admin = api::admin_router(Arc::clone(&late) as Arc<dyn Coordinator>, Arc::clone(&metrics), token);
     // The admin port answers until the very end: probes ask it during the stop, too.
     let (admin_stop, admin_stopped) = watch::channel(false);
-    let admin_task = tokio::spawn(api::serve(listeners.admin, admin, limits, when_true(admin_stopped)));
+    let admin_stopped = when_true(admin_stopped);
+    let admin_task =
+        tokio::spawn(api::serve(listeners.admin, admin, limits, certificates.admin(), admin_stopped));
 
     let finished = serve(Parts {
         config,
+        certificates,
+        connect,
         http: listeners.http,
         membership: &membership,
         peers: &peers,
@@ -105,6 +122,8 @@ async fn run_once(config: &Config, stop: watch::Receiver<bool>) -> anyhow::Resul
 /// What the steps below need.
 struct Parts<'a> {
     config: &'a Config,
+    certificates: &'a Arc<Certificates>,
+    connect: Arc<dyn Connect>,
     http: TcpListener,
     membership: &'a Arc<Membership>,
     peers: &'a PeerServer,
@@ -124,7 +143,7 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<Ended> {
         Ok(host) => host,
         Err(error) => return renew(&parts, error).await,
     };
-    let spreading = parts.raft.spawn(bootstrap::spread(identity.clone(), Arc::new(Tcp)));
+    let spreading = parts.raft.spawn(bootstrap::spread(identity.clone(), Arc::clone(&parts.connect)));
     parts.peers.attach(&host);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let limits = request_limits(parts.config);
@@ -132,6 +151,7 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<Ended> {
         http: Arc::clone(&parts.metrics),
         bind: parts.http.local_addr()?.to_string(),
         started_ns: clock.now_ns(),
+        certificates: Arc::clone(parts.certificates),
     };
     let node = Arc::new(NodeCoordinator::new(Arc::clone(&host), clock, limits, about));
     parts.late.set(Arc::clone(&node));
@@ -141,7 +161,8 @@ async fn serve(parts: Parts<'_>) -> anyhow::Result<Ended> {
     let router = api::influx_router(Arc::clone(&node) as Arc<dyn Coordinator>, api_config);
     tracing::info!(address = %parts.http.local_addr()?, "serving the InfluxDB API");
     let stepping_down = step_down(stop.clone(), Arc::clone(&node), Arc::clone(&host), parts.raft.clone());
-    api::serve(parts.http, router, serve_limits(parts.config), Box::pin(stepping_down)).await;
+    let tls = parts.certificates.http();
+    api::serve(parts.http, router, serve_limits(parts.config), tls, Box::pin(stepping_down)).await;
 
     for task in upkeep {
         task.abort();
@@ -194,7 +215,7 @@ async fn start_groups(parts: &Parts<'_>, identity: &Identity) -> anyhow::Result<
         dir: dir.join("groups"),
         founding: identity.record.placement().groups,
         tuning: tuning(parts.config),
-        connect: Arc::new(Tcp),
+        connect: Arc::clone(&parts.connect),
     };
     let groups: Vec<GroupId> = (0..=identity.record.groups).map(GroupId).collect();
     let starting = parts.raft.spawn(async move { RaftHost::start(config, log, shared, groups).await });

@@ -12,11 +12,13 @@
 mod lane;
 mod send;
 
+use crate::tls::Trust;
 use bytes::Bytes;
 use lane::Lane;
 use model::RetentionPolicyId;
 use model::catalog::{Catalog, Database, RetentionPolicy, Subscription, SubscriptionMode};
 use parking_lot::Mutex;
+use send::Sender;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,13 +67,14 @@ struct LaneId {
 #[derive(Debug)]
 pub(crate) struct Subscribers {
     limits: SubscriberLimits,
+    trust: Trust,
     lanes: Mutex<HashMap<LaneId, Lane>>,
     counts: Arc<Counts>,
 }
 
 impl Subscribers {
-    pub(crate) fn new(limits: SubscriberLimits) -> Self {
-        Self { limits, lanes: Mutex::new(HashMap::new()), counts: Arc::default() }
+    pub(crate) fn new(limits: SubscriberLimits, trust: Trust) -> Self {
+        Self { limits, trust, lanes: Mutex::new(HashMap::new()), counts: Arc::default() }
     }
 
     /// Puts the points of a write into the lanes of everybody who subscribed to them. Never waits.
@@ -87,7 +90,8 @@ impl Subscribers {
                 };
                 let lane = lanes.entry(id).or_insert_with_key(|id| {
                     let place = (&*database.name, &*policy.name);
-                    Lane::open(place, &id.destinations, self.limits, &self.counts)
+                    let sender = Sender::new(place, &id.destinations, self.limits.timeout, &self.trust);
+                    Lane::open(sender, self.limits, &self.counts)
                 });
                 lane.push(copies.clone());
             }

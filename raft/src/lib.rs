@@ -37,6 +37,7 @@ pub use group::{Condition, Group, GroupStatus, PeerStatus, ReplicaChecksum, Role
 pub use host::{HostConfig, Move, Pending, RaftHost};
 pub use metrics::GroupCounters;
 pub use network::server::PeerServer;
+pub use network::tls::PeerTls;
 pub use network::transport::{Connect, Tcp, Transport};
 pub use node_state::NodeState;
 pub use remote::{Freshened, NoMemory, ReadAccount, ReadAccounts, ReadFailure, RemoteReader};

@@ -10,6 +10,7 @@ pub(crate) mod pool;
 pub(crate) mod rpc;
 pub(crate) mod server;
 mod snapshots;
+pub(crate) mod tls;
 pub(crate) mod transport;
 
 /// Largest message sent or accepted, bytes. An append holds 2 MiB of entries and at most one more of 4 MiB.

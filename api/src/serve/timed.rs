@@ -1,4 +1,4 @@
-//! A TCP stream with time limits that depend on what the connection is doing. It also rewrites request lines.
+//! A stream with time limits that depend on what the connection is doing. It also rewrites request lines.
 
 use super::ServeLimits;
 use super::request_line::RequestLine;
@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Tells the stream whether a request is being handled: from the end of its head until the head of its answer. Handlers
@@ -50,8 +49,8 @@ impl Drop for Running {
 
 /// The stream; reading or writing fails with `TimedOut` when the client takes too long.
 #[derive(Debug)]
-pub(super) struct TimedStream {
-    stream: TcpStream,
+pub(super) struct TimedStream<S> {
+    stream: S,
     limits: ServeLimits,
     activity: Activity,
     /// Requests whose heads are known to be complete.
@@ -67,8 +66,8 @@ pub(super) struct TimedStream {
     write_timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl TimedStream {
-    pub(super) fn new(stream: TcpStream, limits: ServeLimits, activity: Activity) -> Self {
+impl<S> TimedStream<S> {
+    pub(super) fn new(stream: S, limits: ServeLimits, activity: Activity) -> Self {
         let now = Instant::now();
         Self {
             stream,
@@ -144,7 +143,7 @@ impl TimedStream {
     }
 }
 
-impl AsyncRead for TimedStream {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -174,7 +173,7 @@ impl AsyncRead for TimedStream {
     }
 }
 
-impl AsyncWrite for TimedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write(cx, buf) {
             Poll::Ready(written) => {
@@ -204,7 +203,11 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // A TCP stream has nothing to flush; a TLS session may hold back what the client does not take.
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(flushed) => Poll::Ready(flushed),
+            Poll::Pending => self.stalled(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -37,7 +37,7 @@ async fn start(stub: Stub, limits: ServeLimits) -> Server {
     let (stop, stopped) = oneshot::channel();
     let router = client.influx_router();
     let shutdown = Box::pin(async move { stopped.await.unwrap_or_default() });
-    let task = tokio::spawn(serve(listener, router, limits, shutdown));
+    let task = tokio::spawn(serve(listener, router, limits, None, shutdown));
     Server { address, stub: client.stub, stop, task }
 }
 

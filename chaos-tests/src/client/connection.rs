@@ -1,14 +1,47 @@
-//! One TCP connection that speaks HTTP/1.1, also badly.
+//! One connection that speaks HTTP/1.1, also badly.
 
 use super::{ClientError, Request, Response};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What a connection goes over.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Secure(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Secure(stream) => &stream.sock,
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secure(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes),
+            Self::Secure(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+}
 
 /// An open connection. `send` and `receive` are separate, so that a test may send half a request, or several at once.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     timeout: Duration,
     deadline: Instant,
     received: Vec<u8>,
@@ -18,10 +51,23 @@ pub struct Connection {
 impl Connection {
     /// Connects to `address`; `timeout` bounds the connect, and each request from its `send` to its whole answer.
     pub fn open(address: &str, timeout: Duration) -> Result<Self, ClientError> {
+        Self::open_with(address, timeout, None)
+    }
+
+    /// The same with TLS, if there is a configuration for it.
+    pub fn open_with(
+        address: &str,
+        timeout: Duration,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Self, ClientError> {
         let resolved = address.to_socket_addrs().map_err(ClientError::Connect)?.next();
         let Some(resolved) = resolved else { return Err(ClientError::Malformed("address without a host")) };
         let stream = TcpStream::connect_timeout(&resolved, timeout).map_err(ClientError::Connect)?;
         stream.set_nodelay(true).map_err(ClientError::Connect)?;
+        let stream = match tls {
+            None => Stream::Plain(stream),
+            Some(tls) => Stream::Secure(Box::new(secured(stream, address, timeout, tls)?)),
+        };
         Ok(Self { stream, timeout, deadline: Instant::now() + timeout, received: Vec::new(), used: 0 })
     }
 
@@ -29,11 +75,12 @@ impl Connection {
     /// miss a close that is on its way.
     pub fn is_usable(&self) -> bool {
         let mut byte = [0; 1];
-        if self.stream.set_nonblocking(true).is_err() {
+        let socket = self.stream.socket();
+        if socket.set_nonblocking(true).is_err() {
             return false;
         }
-        let idle = matches!(self.stream.peek(&mut byte), Err(error) if error.kind() == ErrorKind::WouldBlock);
-        idle && self.stream.set_nonblocking(false).is_ok()
+        let idle = matches!(socket.peek(&mut byte), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        idle && socket.set_nonblocking(false).is_ok()
     }
 
     /// Sends a whole request.
@@ -60,8 +107,13 @@ impl Connection {
 
     /// Sends bytes as they are.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
-        self.stream.set_write_timeout(Some(self.remaining()?)).map_err(ClientError::Broken)?;
+        self.stream.socket().set_write_timeout(Some(self.remaining()?)).map_err(ClientError::Broken)?;
         self.stream.write_all(bytes).map_err(broken)
+    }
+
+    /// Reads so many bytes as they are.
+    pub fn receive_bytes(&mut self, count: usize) -> Result<Vec<u8>, ClientError> {
+        self.take(count)
     }
 
     /// Reads one answer; the flag says whether the connection can be used again.
@@ -167,7 +219,7 @@ impl Connection {
 
     fn fill(&mut self) -> Result<(), ClientError> {
         let mut buffer = vec![0; 64 * 1_024];
-        self.stream.set_read_timeout(Some(self.remaining()?)).map_err(ClientError::Broken)?;
+        self.stream.socket().set_read_timeout(Some(self.remaining()?)).map_err(ClientError::Broken)?;
         match self.stream.read(&mut buffer).map_err(broken)? {
             0 => Err(ClientError::Broken(ErrorKind::UnexpectedEof.into())),
             read => {
@@ -181,6 +233,24 @@ impl Connection {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(ClientError::TimedOut) } else { Ok(left) }
     }
+}
+
+/// A session over a fresh connection; the handshake ends within the timeout.
+fn secured(
+    mut stream: TcpStream,
+    address: &str,
+    timeout: Duration,
+    tls: &Arc<ClientConfig>,
+) -> Result<StreamOwned<ClientConnection, TcpStream>, ClientError> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| ClientError::Malformed("no host name"))?;
+    let refused = |error: rustls::Error| ClientError::Connect(std::io::Error::other(error));
+    let mut session = ClientConnection::new(Arc::clone(tls), name).map_err(refused)?;
+    stream.set_read_timeout(Some(timeout)).map_err(ClientError::Connect)?;
+    while session.is_handshaking() {
+        session.complete_io(&mut stream).map_err(ClientError::Connect)?;
+    }
+    Ok(StreamOwned::new(session, stream))
 }
 
 fn broken(error: std::io::Error) -> ClientError {

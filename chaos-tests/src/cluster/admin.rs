@@ -120,6 +120,11 @@ impl Cluster {
         self.sum_of_metric(node, name, |labels| labels == label)
     }
 
+    /// A metric of a node with exactly these labels, braces included; 0 if there is none.
+    pub fn metric_with(&self, node: usize, name: &str, labels: &str) -> f64 {
+        self.sum_of_metric(node, name, |found| found == labels)
+    }
+
     fn sum_of_metric(&self, node: usize, name: &str, wanted: impl Fn(&str) -> bool) -> f64 {
         let text = self.admin(node).get("/metrics").map(|answer| answer.text()).unwrap_or_default();
         let value = |line: &str| {

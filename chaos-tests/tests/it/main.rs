@@ -90,4 +90,6 @@ mod subscriptions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod upgrade;

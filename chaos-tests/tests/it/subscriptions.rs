@@ -45,10 +45,6 @@ fn what_is_written_reaches_the_subscribers() {
         r#"{{"name":"turns","columns":["retention_policy","name","mode","destinations"],"values":[["rp","kapacitor-3f2e","ANY",["{all}","http://127.0.0.1:9","{other}"]]]}}"#
     );
     assert!(answer(cluster.http(2), "", "SHOW SUBSCRIPTIONS").contains(&shown), "{shown}");
-    assert_eq!(
-        statement("CREATE SUBSCRIPTION t ON d.autogen DESTINATIONS ALL 'https://h:1'"),
-        r#"{"results":[{"statement_id":0,"error":"https is not supported for subscriptions: https://h:1"}]}"#
-    );
 
     // Strange names, all types, another precision, no time, and lines that are not stored.
     let lines = "m,b=2,a=1 f=1.5,i=-3i,t=true,s=\"x \\\"y\\\\\" 1\nm\\ x,k\\,=v\\= f\\ g=1e300 2";

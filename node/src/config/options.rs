@@ -153,11 +153,34 @@ options! {
         auto_join: bool = "false";
     }
 
-    /// Who may use the admin API.
+    /// Who may use the admin API, and its TLS.
     [admin] AdminConfig {
         /// A file with the token that requests below `/admin` must carry (`Authorization: Bearer`). Empty: nobody is asked.
         /// Probes and metrics never ask.
         token_file: String = "";
+        /// A file with the certificate (PEM, with those between it and its authority) with which the admin port speaks TLS. Read
+        /// again when it changes. Empty: no TLS.
+        tls_cert: String = "";
+        /// A file with its private key (PEM).
+        tls_key: String = "";
+        /// A file with authorities (PEM). Requests below `/admin` must then come with a certificate that one of them signed;
+        /// probes and metrics need none. Empty: nobody needs one.
+        tls_client_ca: String = "";
+    }
+
+    /// TLS between the nodes. All of them need it, or none.
+    [peer] PeerConfig {
+        /// A file with the certificate (PEM) of this node, for the name in `node.advertise_peer`, as a server and as a client.
+        /// Read again when it changes. Empty: no TLS, and whoever reaches the port is believed to be a node.
+        tls_cert: String = "";
+        /// A file with its private key (PEM).
+        tls_key: String = "";
+        /// A file with the authorities (PEM) of the nodes' certificates, and of nothing else: who has one is a member. With an
+        /// old and a new one in it, both are accepted.
+        tls_ca: String = "";
+        /// Takes connections without TLS, too, and speaks without it to nodes that have none yet: only as long as the nodes of a
+        /// running cluster are switched to TLS one by one.
+        tls_optional: bool = "false";
     }
 
     /// How the groups agree.
@@ -259,6 +282,12 @@ options! {
         queue_bytes: ByteSize = "64MiB" in "64KiB" ..= "16GiB";
         /// How long a subscriber may take to accept one request. What it did not take is not sent again.
         timeout: Duration = "30s" in "100ms" ..= "10m";
+        /// A file with the authorities (PEM) of `https` destinations' certificates: InfluxDB's `ca-certs`. Empty: those of the
+        /// machine.
+        ca_certs: String = "";
+        /// Whether any certificate of an `https` destination is accepted: InfluxDB's `insecure-skip-verify`. Whoever sits in
+        /// between can then read the points.
+        insecure_skip_verify: bool = "false";
     }
 
     /// When points that a retention policy no longer keeps are dropped.
@@ -294,8 +323,8 @@ options! {
         refuse_bytes: ByteSize = "1GiB" in "0B" ..= "100000GiB";
     }
 
-    /// Who is asked for a name and a password at the HTTP API. The admin API and the peers' port ask nobody: keep them to
-    /// yourself.
+    /// Who is asked for a name and a password at the HTTP API. The admin API has tokens (`[admin]`), the peers' port has
+    /// certificates (`[peer]`); without them, keep these ports to yourself.
     [auth] AuthConfig {
         /// Whether requests must come from a user with the privilege for what they ask. While there is no admin, only the
         /// creation of one is accepted: `CREATE USER name WITH PASSWORD '…' WITH ALL PRIVILEGES`. false: any credentials are
@@ -311,7 +340,7 @@ options! {
         debug: bool = "false";
     }
 
-    /// Limits of the HTTP servers.
+    /// The HTTP servers: limits of both ports, TLS of the InfluxDB API.
     [http] HttpConfig {
         /// Open connections. Above it, new ones wait to be accepted.
         max_connections: usize = "4096" in "16" ..= "100000";
@@ -319,5 +348,13 @@ options! {
         header_timeout: Duration = "30s" in "1s" ..= "10m";
         /// How long a client may take to send the body of a request.
         body_timeout: Duration = "60s" in "1s" ..= "1h";
+        /// A file with the certificate (PEM, with those between it and its authority) with which the InfluxDB API speaks TLS:
+        /// InfluxDB's `https-certificate`. Read again when it changes. Empty: no TLS.
+        tls_cert: String = "";
+        /// A file with its private key (PEM): InfluxDB's `https-private-key`.
+        tls_key: String = "";
+        /// A file with authorities (PEM). Clients must then show a certificate that one of them signed. Empty: none is asked
+        /// for.
+        tls_client_ca: String = "";
     }
 }

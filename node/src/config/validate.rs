@@ -13,6 +13,7 @@ pub(super) fn check(mut config: Config) -> Result<Config, ConfigError> {
     complete_addresses(&mut config.node)?;
     check_peers(&config.node)?;
     check_fit(&config)?;
+    check_tls(&config)?;
     if !REPLICATION_FACTORS.contains(&config.cluster.replication_factor) {
         let factor = config.cluster.replication_factor;
         return Err(mismatch(format!("cluster.replication_factor = {factor}: must be 1, 3 or 5")));
@@ -73,6 +74,27 @@ fn check_peers(node: &NodeConfig) -> Result<(), ConfigError> {
     }
     if node.peers.len() > PEERS_MAX {
         return Err(mismatch(format!("node.peers lists {} nodes; at most {PEERS_MAX}", node.peers.len())));
+    }
+    Ok(())
+}
+
+/// A certificate needs its key, and what else is about TLS needs a certificate.
+fn check_tls(config: &Config) -> Result<(), ConfigError> {
+    let Config { http, admin, peer, .. } = config;
+    for (section, cert, key, others) in [
+        ("http", &http.tls_cert, &http.tls_key, !http.tls_client_ca.is_empty()),
+        ("admin", &admin.tls_cert, &admin.tls_key, !admin.tls_client_ca.is_empty()),
+        ("peer", &peer.tls_cert, &peer.tls_key, !peer.tls_ca.is_empty() || peer.tls_optional),
+    ] {
+        if cert.is_empty() != key.is_empty() {
+            return Err(mismatch(format!("{section}.tls_cert and {section}.tls_key need each other")));
+        }
+        if others && cert.is_empty() {
+            return Err(mismatch(format!("[{section}] has settings of TLS, but no {section}.tls_cert")));
+        }
+    }
+    if !peer.tls_cert.is_empty() && peer.tls_ca.is_empty() {
+        return Err(mismatch("peer.tls_cert needs peer.tls_ca: by it the nodes know each other".to_owned()));
     }
     Ok(())
 }

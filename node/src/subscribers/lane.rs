@@ -29,20 +29,14 @@ struct Queue {
 }
 
 impl Lane {
-    /// A lane to `destinations` for what is written to a database and policy.
-    pub(super) fn open(
-        place: (&str, &str),
-        destinations: &[Arc<str>],
-        limits: SubscriberLimits,
-        counts: &Arc<Counts>,
-    ) -> Self {
+    /// A lane whose copies go to `sender`.
+    pub(super) fn open(sender: Sender, limits: SubscriberLimits, counts: &Arc<Counts>) -> Self {
         let queue = Arc::new(Queue {
             waiting: Mutex::default(),
             filled: Notify::new(),
             bytes_max: limits.queue_bytes,
             counts: Arc::clone(counts),
         });
-        let sender = Sender::new(place, destinations, limits.timeout);
         let task = tokio::spawn(run(Arc::clone(&queue), sender));
         Self { queue, task }
     }

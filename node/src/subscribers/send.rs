@@ -1,6 +1,7 @@
-//! How copies reach a destination: a `POST /write` as InfluxDB's, or UDP packets of whole lines.
+//! How copies reach a destination: a `POST /write` as InfluxDB's, over TLS for `https`, or UDP packets of whole lines.
 
 use crate::http_client::{ClientError, Connection};
+use crate::tls::{TlsError, Trust, client_config};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -32,6 +33,9 @@ pub(super) enum SendError {
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
+    /// There is nobody by whom its certificate could be judged.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Not to be reached this way.
     #[error("cannot be sent to")]
     Unsupported,
@@ -50,9 +54,35 @@ pub(super) struct Sender {
 /// One destination.
 #[derive(Debug)]
 enum Target {
-    Http { connection: Connection, target: String, authorization: Option<HeaderValue> },
+    Http { reached: Reached, target: String, authorization: Option<HeaderValue> },
     Udp { address: String },
     Unsupported,
+}
+
+/// How an HTTP server is reached.
+#[derive(Debug)]
+enum Reached {
+    By(Box<Connection>),
+    /// With TLS, for which files are read when the first points are sent.
+    Securely {
+        address: String,
+        trust: Trust,
+    },
+}
+
+impl Reached {
+    async fn connection(&mut self) -> Result<&mut Connection, SendError> {
+        if let Self::Securely { address, trust } = self {
+            let trust = trust.clone();
+            let read = tokio::task::spawn_blocking(move || client_config(&trust, None)).await;
+            let tls = read.map_err(std::io::Error::other)??;
+            *self = Self::By(Box::new(Connection::secure(address, tls)));
+        }
+        match self {
+            Self::By(connection) => Ok(connection),
+            Self::Securely { .. } => Err(SendError::Unsupported),
+        }
+    }
 }
 
 impl Sender {
@@ -60,6 +90,7 @@ impl Sender {
         (database, policy): (&str, &str),
         destinations: &[Arc<str>],
         timeout: Duration,
+        trust: &Trust,
     ) -> Self {
         let parsed: Vec<_> = destinations.iter().filter_map(|url| Destination::parse(url)).collect();
         // Not the whole URL: it may hold a password.
@@ -67,7 +98,8 @@ impl Sender {
             .iter()
             .map(|destination| format!("{}://{}", destination.scheme, destination.address))
             .collect();
-        let targets = parsed.into_iter().map(|destination| Target::new(destination, database, policy));
+        let targets =
+            parsed.into_iter().map(|destination| Target::new(destination, (database, policy), trust));
         Self { targets: targets.collect(), next: 0, timeout, names: names.join(", ") }
     }
 
@@ -92,11 +124,15 @@ impl Sender {
 }
 
 impl Target {
-    fn new(destination: Destination<'_>, database: &str, policy: &str) -> Self {
+    fn new(destination: Destination<'_>, (database, policy): (&str, &str), trust: &Trust) -> Self {
+        let address = destination.address;
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         match destination.scheme {
-            "http" => Self::Http {
-                connection: Connection::new(destination.address),
+            scheme @ ("http" | "https") => Self::Http {
+                reached: match scheme {
+                    "https" => Reached::Securely { address: address.to_owned(), trust: trust.clone() },
+                    _ => Reached::By(Box::new(Connection::new(address))),
+                },
                 target: format!(
                     "{}/write?consistency=&db={}&precision=ns&rp={}",
                     destination.path,
@@ -105,19 +141,19 @@ impl Target {
                 ),
                 authorization: authorization(destination.credentials),
             },
-            "udp" => Self::Udp { address: destination.address.to_owned() },
+            "udp" => Self::Udp { address: address.to_owned() },
             _ => Self::Unsupported,
         }
     }
 
     async fn send(&mut self, lines: Bytes, limit: Duration) -> Result<(), SendError> {
         match self {
-            Self::Http { connection, target, authorization } => {
+            Self::Http { reached, target, authorization } => {
                 let mut request = Request::new(Full::new(lines));
                 *request.method_mut() = Method::POST;
                 *request.uri_mut() = target.parse().map_err(|_| SendError::Unsupported)?;
                 head(request.headers_mut(), authorization.as_ref());
-                let answer = connection.send(request, limit).await?;
+                let answer = reached.connection().await?.send(request, limit).await?;
                 if answer.is_success() { Ok(()) } else { Err(SendError::Status(answer.status)) }
             }
             Self::Udp { address } => {
@@ -192,7 +228,8 @@ mod tests {
         let receiver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let good = format!("udp://{}", receiver.local_addr().unwrap());
         let destinations: Vec<Arc<str>> = vec![Arc::from("https://127.0.0.1:1"), Arc::from(good)];
-        let mut sender = Sender::new(("d", "rp"), &destinations, Duration::from_secs(5));
+        let trust = Trust::default();
+        let mut sender = Sender::new(("d", "rp"), &destinations, Duration::from_secs(5), &trust);
         for _ in 0..3 {
             sender.send(Bytes::from_static(b"m f=1.0 1\n")).await.unwrap();
             let mut packet = [0; 64];

@@ -85,13 +85,13 @@ fn mistakes_are_refused_with_what_would_be_accepted() {
     check_refused(
         "[rafts]\n",
         expect![
-            "FILE: there is no option rafts; the sections are node, log, cluster, admin, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
+            "FILE: there is no option rafts; the sections are node, log, cluster, admin, peer, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
         ],
     );
     check_refused(
         "groups = 3\n",
         expect![
-            "FILE: there is no option groups; the sections are node, log, cluster, admin, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
+            "FILE: there is no option groups; the sections are node, log, cluster, admin, peer, raft, write, query, storage, subscriptions, retention, continuous_queries, disk, auth, http"
         ],
     );
     check_refused(

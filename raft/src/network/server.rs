@@ -1,6 +1,7 @@
 //! The peer service of a node. Exists before the node belongs to a cluster; refuses strangers.
 
 use super::pool::{CHANNEL_WINDOW, STREAM_WINDOW};
+use super::tls::PeerTls;
 use super::{MESSAGE_BYTES_MAX, convert, snapshots};
 use crate::blocking;
 use crate::codec;
@@ -60,24 +61,25 @@ impl PeerServer {
         self.host.store(None);
     }
 
-    /// Serves until the future is dropped; calls under way end with the groups. Run it on the runtime that Raft runs
-    /// on.
+    /// Serves until the future is dropped, with `tls` only members that show their certificate; calls under way end with
+    /// the groups. Run it on the runtime that Raft runs on.
     ///
     /// # Errors
     ///
     /// The listener failed.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
-        let service = self.service();
-        // The server's own setting does not reach connections of a listener that it is given; without it, a small
-        // answer waits up to 40 ms for the peer's delayed acknowledgement.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let served = tonic::transport::Server::builder()
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<PeerTls>) -> io::Result<()> {
+        let router = tonic::transport::Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CHANNEL_WINDOW)
             .max_concurrent_streams(STREAMS_MAX)
-            .add_service(service)
-            .serve_with_incoming(incoming)
-            .await;
+            .add_service(self.service());
+        // The server's own setting does not reach connections of a listener that it is given; without it, a small
+        // answer waits up to 40 ms for the peer's delayed acknowledgement.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let served = match tls {
+            None => router.serve_with_incoming(incoming).await,
+            Some(tls) => router.serve_with_incoming(tls.incoming(incoming)).await,
+        };
         served.map_err(io::Error::other)
     }
 

@@ -37,15 +37,21 @@ impl Connect for Tcp {
         address: &str,
         connect_timeout: Duration,
     ) -> Result<Transport, tonic::transport::Error> {
-        let channel = Endpoint::from_shared(format!("http://{address}"))?
-            .connect_timeout(connect_timeout)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CHANNEL_WINDOW)
-            .connect_lazy();
-        Ok(Transport::new(channel))
+        Ok(Transport::new(endpoint(address, connect_timeout)?.connect_lazy()))
     }
+}
+
+/// How connections to a peer are, whatever they go over.
+pub(super) fn endpoint(
+    address: &str,
+    connect_timeout: Duration,
+) -> Result<Endpoint, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CHANNEL_WINDOW))
 }

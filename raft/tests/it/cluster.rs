@@ -149,7 +149,7 @@ impl Cluster {
             let shared = Shared::new(&StorageConfig::default()).unwrap();
             let listener = tokio::net::TcpListener::bind(&address).await.unwrap();
             let server = PeerServer::new(Arc::new(Silent));
-            tokio::spawn(Arc::clone(&server).serve(listener));
+            tokio::spawn(Arc::clone(&server).serve(listener, None));
             let host =
                 RaftHost::start(config, log, shared, (0..=groups).map(GroupId).collect()).await.unwrap();
             server.attach(&host);

@@ -12,3 +12,4 @@ mod rebuild;
 mod remote;
 mod snapshots;
 mod strangers;
+mod tls;

@@ -40,7 +40,7 @@ fn another_cluster_another_addressee_and_no_header_are_refused() {
 async fn a_blank_node_says_who_it_is_and_may_refuse_to_found() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(PeerServer::new(Arc::new(Silent)).serve(listener));
+    tokio::spawn(PeerServer::new(Arc::new(Silent)).serve(listener, None));
     let identity = peer::identity(&Tcp, &address, TIMEOUT).await.unwrap();
     assert_eq!((identity.cluster.as_str(), identity.node, identity.volume.as_str()), ("", 0, "blank"));
     let founding = FoundingInfo { cluster: "c".into(), ..FoundingInfo::default() };
