@@ -34,6 +34,15 @@ for directory in kubernetes/base kubernetes/overlays/* kubernetes/examples/*; do
   [ -f "$directory/kustomization.yaml" ] || continue
   "$kustomize" build "$directory" > "$work/kustomize/$(basename "$directory").yaml"
 done
+# Components that stand in no overlay together.
+mkdir -p "$work/tls-full"
+relative() { realpath --relative-to "$work/tls-full" "kubernetes/$1"; }
+cat > "$work/tls-full/kustomization.yaml" <<EOF
+namespace: kube-system
+resources: [$(relative overlays/kube-system)]
+components: [$(relative components/prometheus), $(relative components/grafana), $(relative components/tls)]
+EOF
+"$kustomize" build "$work/tls-full" > "$work/kustomize/kube-system-tls-full.yaml"
 mkdir -p "$work/older" "$work/kustomize-older"
 for overlay in kube-system kube-system-full; do
   cat > "$work/older/kustomization.yaml" <<EOF
@@ -87,6 +96,7 @@ echo "the chart's values, and the overlay:"
 same default kube-system
 same full kube-system-full
 same tls kube-system-tls
+same tls-full kube-system-tls-full
 same dev dev --without Namespace
 
 # Dashboards and alerts; the alerts are played, too.

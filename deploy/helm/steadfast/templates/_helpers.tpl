@@ -15,6 +15,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{- /* Where clients find the HTTP API. */}}
+{{- define "steadfast.clientUrl" -}}
+{{- $service := .Values.influxdbService.enabled | ternary .Values.influxdbService.name (include "steadfast.name" .) -}}
+http{{ if .Values.tls.http.existingSecret }}s{{ end }}://{{ $service }}.{{ .Release.Namespace }}.svc:8086
+{{- end }}
+
 {{- /* What is the same on all nodes; what differs is in the environment. */}}
 {{- define "steadfast.config" -}}
 [node]
