@@ -137,7 +137,8 @@ fn every_port_speaks_tls_and_a_change_of_authority_costs_no_request() {
     assert_eq!(cluster.client(2).get("/ping").expect("an answer").status, 204);
     let log = std::fs::read_to_string(cluster.log(2)).expect("a log");
     assert!(log.contains("has no PRIVATE KEY"), "{log}");
-    assert!(!key.lines().any(|line| log.contains(line)), "a log holds no keys");
+    let mut secret_lines = key.lines().filter(|line| !line.starts_with("-----"));
+    assert!(!secret_lines.any(|line| log.contains(line)), "a log holds no keys");
 }
 
 /// The shell of InfluxDB 1.x, which Debian has.
