@@ -6,6 +6,7 @@
 mod command;
 mod continuous;
 mod database;
+mod dropped;
 mod fields;
 mod membership;
 mod nodes;
@@ -15,6 +16,7 @@ mod user;
 
 pub use command::{CatalogCommand, CatalogError, PolicyChange, PolicySpec};
 pub use continuous::ContinuousQuery;
+pub use dropped::Dropped;
 pub use fields::{FieldDef, FieldTable, Measurement, NewField};
 pub use membership::{Duty, MembershipCommand};
 pub use policy::{RetentionPolicy, default_shard_duration_ns};

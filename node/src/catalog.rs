@@ -1,11 +1,10 @@
-//! Changes of the catalog: proposed to the meta group, then carried to the data groups where points must go too.
+//! Changes of the catalog: proposed to the meta group, then told to the data groups where points must go too.
 
-use crate::coordinator::{NodeCoordinator, submit_error};
+use crate::coordinator::NodeCoordinator;
 use crate::everywhere::concerns_all;
-use api::coordinator::{ExecuteError, WriteError};
-use futures::future::try_join_all;
+use api::coordinator::ExecuteError;
+use model::GroupId;
 use model::catalog::{Catalog, CatalogCommand};
-use model::{DatabaseId, GroupId, RetentionPolicyId};
 use raft::SubmitError;
 use raft::command::Outcome;
 use std::sync::Arc;
@@ -23,17 +22,6 @@ pub(crate) enum ChangeError {
     /// This node has no replica of a group it should have.
     #[error("no replica of group {0} on this node")]
     NoGroup(GroupId),
-}
-
-impl ChangeError {
-    /// As the answer to a write. A refusal can only mean that the database is gone.
-    pub(crate) fn into_write_error(self, database: &str) -> WriteError {
-        match self {
-            Self::Refused(_) => WriteError::DatabaseNotFound(database.to_owned()),
-            Self::Submit(error) => submit_error(error),
-            Self::NoGroup(_) => WriteError::Internal(self.to_string()),
-        }
-    }
 }
 
 impl From<ChangeError> for ExecuteError {
@@ -78,46 +66,14 @@ impl NodeCoordinator {
         }
     }
 
-    /// Runs a DDL statement's command, and removes the points of what it dropped.
+    /// Runs a DDL statement's command. When it is done, the data groups have removed what was dropped, and refuse whatever
+    /// is written to it by an older catalog: also before a name is given a second time.
     pub(crate) async fn run_ddl(
         &self,
         command: CatalogCommand,
         deadline: Instant,
     ) -> Result<(), ExecuteError> {
-        let dropped = match &command {
-            CatalogCommand::DropDatabase { name } => {
-                let catalog = self.catalog_with(name, deadline).await;
-                catalog.database(name).map(|d| {
-                    let policies = d.policies.iter().map(|p| p.id).collect();
-                    Dropped::Database(d.id, policies)
-                })
-            }
-            CatalogCommand::DropRetentionPolicy { database, policy } => {
-                let catalog = self.catalog_with(database, deadline).await;
-                let found = catalog.database(database).and_then(|d| Some(d.policy(policy)?.id));
-                found.map(Dropped::Policy)
-            }
-            CatalogCommand::Bootstrap { .. }
-            | CatalogCommand::PutNode { .. }
-            | CatalogCommand::Replace { .. }
-            | CatalogCommand::RemoveNode { .. }
-            | CatalogCommand::Membership(_)
-            | CatalogCommand::CreateDatabase { .. }
-            | CatalogCommand::CreateRetentionPolicy { .. }
-            | CatalogCommand::AlterRetentionPolicy { .. }
-            | CatalogCommand::RegisterFields { .. }
-            | CatalogCommand::CreateContinuousQuery { .. }
-            | CatalogCommand::DropContinuousQuery { .. }
-            | CatalogCommand::RecordContinuousRun { .. }
-            | CatalogCommand::CreateUser { .. }
-            | CatalogCommand::DropUser { .. }
-            | CatalogCommand::SetPassword { .. }
-            | CatalogCommand::SetAdmin { .. }
-            | CatalogCommand::Grant { .. }
-            | CatalogCommand::Revoke { .. }
-            | CatalogCommand::CreateSubscription { .. }
-            | CatalogCommand::DropSubscription { .. } => None,
-        };
+        let before = if drops(&command) { Some(self.current_catalog(deadline).await?) } else { None };
         if may_be_repeated(&command) {
             let catalog = self.current_catalog(deadline).await?;
             let refused = catalog.refuse_repeated(&command);
@@ -127,24 +83,23 @@ impl NodeCoordinator {
         if concerns_all(&command) {
             self.wait_everywhere().await;
         }
-        match dropped {
-            Some(dropped) => Ok(self.drop_points(&dropped, deadline).await?),
-            None => Ok(()),
+        if before.is_some() || gives_ids(&command) {
+            // The next step goes by the local copy.
+            self.current_catalog(deadline).await?;
+            self.host.refuse_dropped(before.as_deref(), deadline).await.map_err(ChangeError::from)?;
         }
-    }
-
-    async fn drop_points(&self, dropped: &Dropped, deadline: Instant) -> Result<(), ChangeError> {
-        let groups = self.host.groups().into_iter().filter(|g| !g.id().is_meta());
-        let submissions = groups.map(|group| async move {
-            let command = match dropped {
-                Dropped::Database(id, policies) => raft::command::drop_database(*id, policies.clone()),
-                Dropped::Policy(id) => raft::command::drop_policy(*id),
-            };
-            group.submit(command, deadline).await
-        });
-        try_join_all(submissions).await?;
         Ok(())
     }
+}
+
+/// Whether the command takes ids out of use.
+fn drops(command: &CatalogCommand) -> bool {
+    matches!(command, CatalogCommand::DropDatabase { .. } | CatalogCommand::DropRetentionPolicy { .. })
+}
+
+/// Whether the command gives new ids to a name that may have had others.
+fn gives_ids(command: &CatalogCommand) -> bool {
+    matches!(command, CatalogCommand::CreateDatabase { .. } | CatalogCommand::CreateRetentionPolicy { .. })
 }
 
 /// Whether the command is applied without an error where 1.x refuses the statement: it may be proposed twice, when its
@@ -156,9 +111,4 @@ fn may_be_repeated(command: &CatalogCommand) -> bool {
             | CatalogCommand::CreateSubscription { .. }
             | CatalogCommand::DropSubscription { .. }
     )
-}
-
-enum Dropped {
-    Database(DatabaseId, Vec<RetentionPolicyId>),
-    Policy(RetentionPolicyId),
 }

@@ -10,6 +10,7 @@ use crate::running::Running;
 use crate::subscribers::{SubscriberLimits, Subscribers};
 use crate::tls::Certificates;
 use crate::turns::QueryTurns;
+use crate::write::KEPT_BODIES_BYTES;
 use api::HttpMetrics;
 use api::coordinator::{
     AdminError, Currency, ExecuteError, ExecuteRequest, Readiness, StatementResponse, VerifyError,
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use storage::ShardStore;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Soft limits of requests, from the configuration.
@@ -81,6 +83,8 @@ pub struct NodeCoordinator {
     pub(crate) query_memory: Arc<MemoryPool>,
     pub(crate) passwords: Passwords,
     pub(crate) subscribers: Subscribers,
+    /// Room for bodies that are kept until they are stored, in bytes.
+    pub(crate) kept_bodies: Semaphore,
     pub(crate) about: About,
     pub(crate) stopping: AtomicBool,
     /// Whether the node has been ready since it started.
@@ -107,6 +111,7 @@ impl NodeCoordinator {
             query_memory,
             passwords: Passwords::new(),
             subscribers: Subscribers::new(limits.subscribers, about.certificates.of_subscribers().clone()),
+            kept_bodies: Semaphore::new(KEPT_BODIES_BYTES),
             about,
             stopping: AtomicBool::new(false),
             settled: AtomicBool::new(false),

@@ -3,7 +3,9 @@
 //! [`prepare`] is pure: it parses, checks and encodes. Fields nobody wrote before are registered through the meta group
 //! first, then the body is prepared again: that costs a second parse, once in the life of a field.
 //!
-//! A body is kept until its commands have their places among the bytes in flight of their groups, and no longer: what is
+//! Commands carry the ids that the local catalog gives to the database and policy. It may be an old one: a group refuses what
+//! was dropped, and then the body is prepared again by a current catalog. Bodies are kept for that as long as there is room
+//! ([`KEPT_BODIES_BYTES`]); beyond, until their commands have their places among the bytes in flight of their groups: what is
 //! parked through an election is a twentieth of what was sent.
 
 mod batches;
@@ -18,7 +20,8 @@ pub use cardinality::SeriesLimits;
 pub use directory::{Replicas, SeriesDirectory};
 pub use prepare::{Outcome, Prepared, Surroundings, prepare};
 
-use crate::coordinator::NodeCoordinator;
+use crate::catalog::ChangeError;
+use crate::coordinator::{NodeCoordinator, submit_error};
 use crate::subscribers::Copies;
 use api::coordinator::{WriteError, WriteRequest};
 use bytes::Bytes;
@@ -26,15 +29,39 @@ use futures::future::try_join_all;
 use model::GroupId;
 use model::catalog::{Catalog, CatalogCommand, Database, NewField};
 use raft::blocking;
+use raft::command::Outcome as Refusal;
 use std::sync::Arc;
 use storage::bugs::{self, Bug};
 use tokio::time::{Instant, timeout_at};
 
-/// How often fields may be registered for one body: once normally, once more if a drop and re-creation of the database
-/// came between.
-const REGISTRATIONS_MAX: usize = 3;
+/// How often one body may be prepared: once normally, twice when it has new fields, and again for each drop and re-creation
+/// of its database that this node had not heard of.
+const ATTEMPTS_MAX: usize = 8;
+/// Bytes of bodies that are kept until they are stored, so that they can be prepared again. What comes beyond is let go of
+/// when it waits in its groups, and has to be sent again in the rare case.
+pub(crate) const KEPT_BODIES_BYTES: usize = 64 << 20;
 /// For [`Bug::StampedAgain`].
 const ATTEMPT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Why what was prepared is not stored.
+enum NotStored {
+    /// A group knows that the database or policy was dropped, whatever the local catalog says.
+    Dropped,
+    Failed(WriteError),
+}
+
+/// What became of the fields of a body.
+enum Registered {
+    Now,
+    /// Their database was dropped; the local catalog knows it by now.
+    Gone,
+}
+
+impl From<WriteError> for NotStored {
+    fn from(error: WriteError) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl NodeCoordinator {
     /// Stores a body; see [`api::Coordinator::write`].
@@ -45,46 +72,63 @@ impl NodeCoordinator {
         }
         let deadline = Instant::now() + self.limits.write_timeout;
         self.until_founded(deadline).await?;
-        let request = Arc::new(request);
-        for _ in 0..REGISTRATIONS_MAX {
-            self.proven_catalog(deadline).await?;
-            let known = |database: &Database| database.policy_for_write(&request.policy).is_some();
-            let wanted = |catalog: &Catalog| catalog.database(&request.database).is_some_and(|d| known(d));
-            let catalog = self.catalog_where(wanted, deadline).await;
-            let Some(database) = catalog.database(&request.database).cloned() else {
-                return Err(WriteError::DatabaseNotFound(request.database.clone()));
-            };
-            match self.prepare(&request, &catalog, &database).await? {
-                Outcome::Refused(error) => return Err(error),
-                Outcome::UnknownFields(fields) => self.register(&database, fields, deadline).await?,
-                Outcome::Disagreement(fields) => {
-                    self.register(&database, fields, deadline).await?;
-                    return Err(WriteError::Rejected("field type conflict".to_owned()));
-                }
-                Outcome::Ready(prepared) => {
-                    let request = Arc::clone(&request);
-                    let again = bugs::is(Bug::StampedAgain).then(|| Instant::now() + ATTEMPT);
-                    let until = again.unwrap_or(deadline);
-                    match self.store(&database, prepared, request, until).await {
-                        Err(WriteError::Timeout) if again.is_some() => {}
-                        stored => return stored,
-                    }
-                }
+        let mut again = Arc::new(request);
+        for _ in 0..ATTEMPTS_MAX {
+            match self.attempt(again, deadline).await? {
+                None => return Ok(()),
+                Some(request) => again = request,
             }
         }
         Err(WriteError::Timeout)
     }
 
-    /// Makes sure that the ids of the local catalog are the ones in force: a database that was dropped and made again has
-    /// another one, and what was stored under the old one would be lost.
-    async fn proven_catalog(&self, deadline: Instant) -> Result<(), WriteError> {
-        match self.host.prove_catalog(deadline).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                tracing::debug!(%error, "the catalog may be an old one");
-                Err(WriteError::Timeout)
+    /// Prepares a body by the local catalog and stores it. Answers the body if it has to be prepared again.
+    async fn attempt(
+        &self,
+        request: Arc<WriteRequest>,
+        deadline: Instant,
+    ) -> Result<Option<Arc<WriteRequest>>, WriteError> {
+        let known = |database: &Database| database.policy_for_write(&request.policy).is_some();
+        let wanted = |catalog: &Catalog| catalog.database(&request.database).is_some_and(|d| known(d));
+        let catalog = self.catalog_where(wanted, deadline).await;
+        let Some(database) = catalog.database(&request.database).cloned() else {
+            return Err(WriteError::DatabaseNotFound(request.database.clone()));
+        };
+        match self.prepare(&request, &catalog, &database).await? {
+            Outcome::Refused(error) => Err(error),
+            Outcome::UnknownFields(fields) => {
+                self.register(&database, fields, deadline).await?;
+                Ok(Some(request))
+            }
+            Outcome::Disagreement(fields) => match self.register(&database, fields, deadline).await? {
+                Registered::Now => Err(WriteError::Rejected("field type conflict".to_owned())),
+                Registered::Gone => Ok(Some(request)),
+            },
+            Outcome::Ready(prepared) => {
+                let bytes = u32::try_from(request.body.len()).unwrap_or(u32::MAX);
+                let room = self.kept_bodies.try_acquire_many(bytes).ok();
+                let kept = room.as_ref().map(|_| Arc::clone(&request));
+                let until = if bugs::is(Bug::StampedAgain) { Instant::now() + ATTEMPT } else { deadline };
+                match self.store(&database, prepared, request, until).await {
+                    Ok(()) => return Ok(None),
+                    Err(NotStored::Dropped) => self.catch_up(deadline).await?,
+                    Err(NotStored::Failed(WriteError::Timeout)) if until < deadline => {}
+                    Err(NotStored::Failed(error)) => return Err(error),
+                }
+                // What was not kept has to be sent again.
+                kept.map(Some).ok_or(WriteError::Timeout)
             }
         }
+    }
+
+    /// Brings the local catalog up to date: it is from before a drop.
+    async fn catch_up(&self, deadline: Instant) -> Result<(), WriteError> {
+        tracing::info!("a write by an old catalog was refused; it is prepared again");
+        let meta = self.host.group(GroupId::META).ok_or(WriteError::Timeout)?;
+        meta.read_barrier(deadline).await.map_err(|error| {
+            tracing::debug!(%error, "the catalog is an old one");
+            WriteError::Timeout
+        })
     }
 
     /// Waits until the catalog tells which group each series belongs to. In a cluster that is being founded a database can
@@ -142,14 +186,17 @@ impl NodeCoordinator {
         database: &Database,
         fields: Vec<NewField>,
         deadline: Instant,
-    ) -> Result<(), WriteError> {
+    ) -> Result<Registered, WriteError> {
         let command = CatalogCommand::RegisterFields { database: database.id, fields };
         match self.change_catalog(&command, deadline).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                tracing::debug!(%error, "fields not registered");
-                Err(error.into_write_error(&database.name))
+            Ok(()) => Ok(Registered::Now),
+            // The only reason: there is no database of that id any more.
+            Err(ChangeError::Refused(_)) => {
+                self.catch_up(deadline).await?;
+                Ok(Registered::Gone)
             }
+            Err(ChangeError::Submit(error)) => Err(submit_error(error)),
+            Err(error @ ChangeError::NoGroup(_)) => Err(WriteError::Internal(error.to_string())),
         }
     }
 
@@ -160,7 +207,7 @@ impl NodeCoordinator {
         mut prepared: Prepared,
         request: Arc<WriteRequest>,
         deadline: Instant,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), NotStored> {
         let Some(lines) = prepared.copies.take() else {
             return self.submit(prepared, request, deadline).await;
         };
@@ -169,7 +216,7 @@ impl NodeCoordinator {
         // The copies are as large as the body, and held as long: they count as in flight as long as it does.
         let _held = request.body.clone();
         let stored = self.submit(prepared, request, deadline).await;
-        if let (Some(policy), Ok(()) | Err(WriteError::Partial(_))) = (policy, &stored) {
+        if let (Some(policy), Ok(()) | Err(NotStored::Failed(WriteError::Partial(_)))) = (policy, &stored) {
             self.subscribers.offer(database, policy, &copies);
         }
         stored
@@ -180,7 +227,7 @@ impl NodeCoordinator {
         prepared: Prepared,
         request: Arc<WriteRequest>,
         deadline: Instant,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), NotStored> {
         let groups = prepared.commands.into_iter();
         // Each group holds on to the body until its commands are counted as in flight.
         let groups = groups.map(|(group, commands)| (group, commands, Arc::clone(&request)));
@@ -193,7 +240,7 @@ impl NodeCoordinator {
         )
         .await?;
         self.metrics.points_written(prepared.points as u64, prepared.dropped as u64);
-        prepared.complaint.map_or(Ok(()), |text| Err(WriteError::Partial(text)))
+        prepared.complaint.map_or(Ok(()), |text| Err(WriteError::Partial(text).into()))
     }
 
     /// One after the other: of two points with the same series and time the later one must win.
@@ -203,17 +250,18 @@ impl NodeCoordinator {
         commands: Vec<Bytes>,
         request: Arc<WriteRequest>,
         deadline: Instant,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), NotStored> {
         let group =
             self.host.group(group).ok_or_else(|| WriteError::Internal(format!("no group {group} here")))?;
         let mut request = Some(request);
         let last = commands.len().saturating_sub(1);
         for (place, command) in commands.into_iter().enumerate() {
             let counted = || drop(request.take_if(|_| place == last));
-            group
-                .submit_counted(command, deadline, counted)
-                .await
-                .map_err(crate::coordinator::submit_error)?;
+            let reply = group.submit_counted(command, deadline, counted).await.map_err(submit_error)?;
+            if let Refusal::Refused(reason) = reply.outcome() {
+                tracing::debug!(group = %group.id(), reason, "a write is refused");
+                return Err(NotStored::Dropped);
+            }
         }
         Ok(())
     }

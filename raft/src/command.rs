@@ -39,7 +39,7 @@ const REFUSED: u8 = 1;
 /// A command of a data group. All are idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataCommand<'a> {
-    /// Points: a `model::batch`.
+    /// Points: a `model::batch`. Refused if its database or policy was dropped.
     Write(&'a [u8]),
     /// Forget all points and series of a database that has these retention policies.
     DropDatabase(DatabaseId, Vec<RetentionPolicyId>),
@@ -105,7 +105,8 @@ pub enum CommandError {
     Catalog(#[from] DecodeError),
 }
 
-/// The command that writes the points of a batch.
+/// The command that writes the points of a batch. It is refused where the batch's database or policy was dropped, and
+/// only there.
 pub fn write(batch: BatchWriter) -> Bytes {
     let mut out = Vec::with_capacity(batch.encoded_len() + CHECKED_HEAD);
     out.extend_from_slice(&[CHECKED_WRITE, 0, 0, 0, 0]);
@@ -115,7 +116,7 @@ pub fn write(batch: BatchWriter) -> Bytes {
     out.into()
 }
 
-/// The command that forgets a database. `policies` are those it has, so that late writes to them are left out.
+/// The command that forgets a database. `policies` are those it has, so that late writes to them are refused.
 pub fn drop_database(database: DatabaseId, policies: Vec<RetentionPolicyId>) -> Bytes {
     encode(&DataCommand::DropDatabase(database, policies))
 }

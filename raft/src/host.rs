@@ -1,7 +1,7 @@
 //! All groups of a node: opens them, finds them, balances their leaders, stops them.
 
 mod barriers;
-mod catalog_proof;
+mod dropped;
 mod members;
 mod moves;
 mod open;
@@ -25,7 +25,6 @@ use crate::running::RunningQueries;
 use crate::state_machine::meta::CatalogCell;
 use crate::type_config::PeerAddr;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use catalog_proof::CatalogProof;
 use futures::future::{join_all, try_join_all};
 use model::catalog::Catalog;
 use model::{Clock, GroupId, NodeId};
@@ -85,8 +84,6 @@ pub struct RaftHost {
     state: ArcSwap<NodeState>,
     /// Whether fsyncs of the log take too long for this node to lead.
     pub(crate) disk_is_slow: AtomicBool,
-    /// Whether the catalog here is good enough to take writes by.
-    catalog_proof: CatalogProof,
     /// What the log took on disk when it was last looked.
     log_disk: Mutex<LogDisk>,
     /// What other nodes are told of the statements that run here.
@@ -156,7 +153,6 @@ impl RaftHost {
             log_damage: watch::Sender::new(None),
             state: ArcSwap::default(),
             disk_is_slow: AtomicBool::new(false),
-            catalog_proof: CatalogProof::default(),
             log_disk: Mutex::new(LogDisk::default()),
             running_queries: OnceLock::new(),
             clock: OnceLock::new(),
@@ -167,8 +163,8 @@ impl RaftHost {
         let mut tasks = vec![
             tokio::spawn(balance::run(Arc::downgrade(&host), (interval, hold), slow_disk)),
             tokio::spawn(barriers::serve(Arc::downgrade(&host), waiting)),
-            tokio::spawn(catalog_proof::run(Arc::downgrade(&host))),
             tokio::spawn(compaction::run(Arc::downgrade(&host))),
+            tokio::spawn(dropped::run(Arc::downgrade(&host))),
             tokio::spawn(supervise::run(Arc::downgrade(&host))),
             tokio::spawn(proof::run(Arc::downgrade(&host), proof_interval)),
             tokio::spawn(members::run(Arc::downgrade(&host))),
@@ -358,7 +354,6 @@ impl RaftHost {
             clock_ns,
             disk_is_slow,
             feature_level: self.tuning().feature_level,
-            catalog_is_fresh: self.catalog_is_fresh(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..NodeState::clone(&self.state.load())
         }

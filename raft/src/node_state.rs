@@ -20,8 +20,6 @@ pub struct NodeState {
     pub feature_level: u32,
     /// The version of its program; empty if it did not tell.
     pub version: String,
-    /// Whether its catalog had everything when it told.
-    pub catalog_is_fresh: bool,
     /// Whether the disk of its Raft log is so slow that it should lead no group.
     pub disk_is_slow: bool,
 }
@@ -36,7 +34,6 @@ impl NodeState {
             disk_level: self.disk_level,
             clock_ns: self.clock_ns,
             disk_is_slow: self.disk_is_slow,
-            catalog_is_fresh: self.catalog_is_fresh,
             feature_level: self.feature_level,
             version: self.version,
         }
@@ -50,7 +47,6 @@ impl NodeState {
             refusal: Some(reply.refusal).filter(|reason| !reason.is_empty()),
             clock_ns: reply.clock_ns,
             disk_is_slow: reply.disk_is_slow,
-            catalog_is_fresh: reply.catalog_is_fresh,
             feature_level: reply.feature_level,
             version: reply.version,
         }

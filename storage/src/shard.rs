@@ -132,13 +132,14 @@ impl ShardStore {
         self.inner.db.durable()
     }
 
-    /// Applies a write: the bytes of a [`model::batch`]. Rows that cannot be (unknown series, dropped database or
-    /// policy, another type than the field has, time out of range) are left out, on every replica alike.
+    /// Applies a write: the bytes of a [`model::batch`]. Rows that cannot be (unknown series, another type than the field
+    /// has, time out of range) are left out, on every replica alike. Answers `false`, and nothing of it is stored, if its
+    /// database or policy was dropped.
     ///
     /// # Errors
     ///
     /// Any error poisons the store: the entry may be applied in part.
-    pub fn apply_write(&self, batch: &[u8], marker: ApplyMarker) -> Result<(), StorageError> {
+    pub fn apply_write(&self, batch: &[u8], marker: ApplyMarker) -> Result<bool, StorageError> {
         self.inner.apply(marker, |inner| write::apply(inner, batch))
     }
 
@@ -151,7 +152,7 @@ impl ShardStore {
         self.inner.apply(marker, |_| Ok(()))
     }
 
-    /// Drops a database with everything in it. Later writes to it, or to the policies named, are left out.
+    /// Drops a database with everything in it. Later writes to it, or to the policies named, are not taken.
     ///
     /// # Errors
     ///
@@ -168,7 +169,7 @@ impl ShardStore {
         })
     }
 
-    /// Drops a retention policy with its points. Later writes to it are left out.
+    /// Drops a retention policy with its points. Later writes to it are not taken.
     ///
     /// # Errors
     ///
@@ -325,6 +326,22 @@ impl ShardStore {
         self.inner.head_bytes.load(Ordering::Acquire)
     }
 
+    /// How many databases and how many policies were ever dropped here.
+    pub fn dropped_count(&self) -> (usize, usize) {
+        let state = self.inner.state.read();
+        (state.dropped_databases.len(), state.dropped_policies.len())
+    }
+
+    /// Whether a database was dropped here.
+    pub fn has_dropped_database(&self, database: DatabaseId) -> bool {
+        self.inner.state.read().dropped_databases.contains(&database)
+    }
+
+    /// Whether a policy was dropped here.
+    pub fn has_dropped_policy(&self, policy: RetentionPolicyId) -> bool {
+        self.inner.state.read().dropped_policies.contains(&policy)
+    }
+
     /// Whether dropped partitions still take up room on the disk; the next flush frees it.
     pub fn holds_dropped(&self) -> bool {
         self.inner.state.read().holds_dropped()
@@ -345,18 +362,18 @@ impl ShardStore {
 
 impl Inner {
     /// Runs one entry's changes and then moves the marker.
-    fn apply(
+    fn apply<T>(
         &self,
         marker: ApplyMarker,
-        change: impl FnOnce(&Self) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
+        change: impl FnOnce(&Self) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         let _one = self.applying.lock();
         self.check()?;
-        self.poison_on(change(self))?;
+        let done = self.poison_on(change(self))?;
         let mut state = self.state.write();
         state.marker = marker;
         self.head_bytes.store(state.unflushed_bytes(), Ordering::Release);
-        Ok(())
+        Ok(done)
     }
 
     fn check(&self) -> Result<(), StorageError> {

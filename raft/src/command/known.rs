@@ -72,7 +72,7 @@ mod tests {
         assert!(brings_keys(&first));
         assert_eq!(with_ids(&first, &store), None);
         let Ok(DataCommand::Write(batch)) = DataCommand::decode(&first) else { panic!("a write") };
-        store.apply_write(batch, ApplyMarker { index: 1, bytes: Vec::new() }).unwrap();
+        assert!(store.apply_write(batch, ApplyMarker { index: 1, bytes: Vec::new() }).unwrap());
         let again = with_ids(&command(&["m,a=3", "m,a=2", "m,a=1"]), &store).unwrap();
         let Ok(DataCommand::Write(batch)) = DataCommand::decode(&again) else { panic!("a write") };
         let rows = BatchReader::new(batch).unwrap();

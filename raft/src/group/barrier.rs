@@ -119,7 +119,7 @@ impl Group {
     }
 
     /// Asks the leader for a read index until one answers or the deadline passes.
-    pub(crate) async fn read_index(&self, deadline: Instant) -> Option<u64> {
+    async fn read_index(&self, deadline: Instant) -> Option<u64> {
         let mut turn = 0;
         let mut hint = None;
         while Instant::now() < deadline && !self.is_stopped() {

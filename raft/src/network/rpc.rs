@@ -113,17 +113,7 @@ impl Peer<'_> {
 
     /// Asks for the state of all groups of the peer.
     pub(crate) async fn status(&self, timeout: Duration) -> Result<wire::StatusReply, PeerError> {
-        let request = wire::StatusRequest { header: Some(self.header()), catalog_at: None };
-        within(self.node, timeout, self.client(Lane::Heartbeat)?.status(request)).await
-    }
-
-    /// As [`Self::status`]; from now on the peer takes no write by a catalog without this entry of the meta group's log.
-    pub(crate) async fn tell_of_change(
-        &self,
-        index: u64,
-        timeout: Duration,
-    ) -> Result<wire::StatusReply, PeerError> {
-        let request = wire::StatusRequest { header: Some(self.header()), catalog_at: Some(index) };
+        let request = wire::StatusRequest { header: Some(self.header()) };
         within(self.node, timeout, self.client(Lane::Heartbeat)?.status(request)).await
     }
 

@@ -393,11 +393,7 @@ impl peer_server::Peer for PeerServer {
         &self,
         request: Request<wire::StatusRequest>,
     ) -> Result<Response<wire::StatusReply>, Status> {
-        let request = request.into_inner();
-        let host = self.host(request.header.as_ref())?;
-        if let Some(index) = request.catalog_at {
-            host.require_catalog(index);
-        }
+        let host = self.host(request.into_inner().header.as_ref())?;
         let groups = host.replica_statuses().into_iter().map(GroupStatus::into_wire).collect();
         Ok(Response::new(host.node_state().into_wire(groups)))
     }

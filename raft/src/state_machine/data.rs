@@ -11,6 +11,9 @@ use std::sync::Arc;
 use storage::bugs::{self, Bug};
 use storage::{ApplyMarker, ShardStore, Shared};
 
+/// What a write is answered that comes by a catalog from before a DROP.
+const DROPPED: &str = "the database or retention policy was dropped";
+
 /// A data group's state.
 #[derive(Debug)]
 pub(crate) struct DataState {
@@ -56,7 +59,11 @@ impl GroupState for DataState {
             DataCommand::Write(_) if bugs::is(Bug::ClockInApply) && !simulation::is_even_hour() => {
                 self.store.advance(marker)?;
             }
-            DataCommand::Write(batch) => self.store.apply_write(batch, marker)?,
+            DataCommand::Write(batch) => {
+                if !self.store.apply_write(batch, marker)? {
+                    return Ok(Outcome::Refused(DROPPED.to_owned()));
+                }
+            }
             DataCommand::DropDatabase(database, policies) => {
                 self.store.drop_database(database, &policies, marker)?;
             }

@@ -258,7 +258,7 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-fn key() -> SeriesKey {
+pub(crate) fn key() -> SeriesKey {
     SeriesKey::from_parts(b"m", &[(b"host", b"a")])
 }
 

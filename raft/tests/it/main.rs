@@ -4,6 +4,7 @@
 
 mod barriers;
 mod cluster;
+mod dropped;
 mod failover;
 mod groups;
 mod placement;

@@ -23,7 +23,7 @@ fn a_replica_that_differs_is_found_and_rebuilt_from_the_majority() {
         let lie = point(7, 4_711);
         let DataCommand::Write(batch) = DataCommand::decode(&lie).unwrap() else { panic!("a write") };
         let store = group.data_store().unwrap();
-        store.apply_write(batch, store.applied()).unwrap();
+        assert!(store.apply_write(batch, store.applied()).unwrap());
         drop(store);
         assert_eq!(points(&group).get(&7), Some(&4_711));
         eventually("a rebuilt replica", || (group.counters().rebuilt > rebuilt).then_some(()));

@@ -47,7 +47,7 @@ async fn a_blank_node_says_who_it_is_and_may_refuse_to_found() {
     let refused = peer::bootstrap(&Tcp, &address, NodeId(1), &founding, TIMEOUT).await.unwrap_err();
     assert!(matches!(refused, PeerError::Refused { reason, .. } if reason == "not in c"));
     let mut client = PeerClient::connect(format!("http://{address}")).await.unwrap();
-    let status = StatusRequest { header: Some(Header::default()), catalog_at: None };
+    let status = StatusRequest { header: Some(Header::default()) };
     assert_eq!(client.status(status).await.unwrap_err().code(), Code::Unavailable);
 }
 

@@ -35,7 +35,7 @@ fn write(store: &ShardStore, index: u64, times: impl Iterator<Item = i64>) {
     }
     let mut bytes = Vec::new();
     batch.finish(&mut bytes);
-    store.apply_write(&bytes, at(index)).unwrap();
+    assert!(store.apply_write(&bytes, at(index)).unwrap());
 }
 
 fn chunk_key(window: i32) -> ChunkKeyBytes {

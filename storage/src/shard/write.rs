@@ -39,14 +39,14 @@ struct NewSeries<'a> {
     keys: Vec<&'a [u8]>,
 }
 
-/// Applies the batch. The caller holds off other entries.
-pub(super) fn apply(inner: &Inner, batch: &[u8]) -> Result<(), StorageError> {
+/// Applies the batch; answers whether its database and policy exist here. The caller holds off other entries.
+pub(super) fn apply(inner: &Inner, batch: &[u8]) -> Result<bool, StorageError> {
     let mut rows = BatchReader::new(batch)?;
     let header = rows.header();
     let new_series = {
         let mut state = inner.state.write();
         if !state.takes(&header) {
-            return Ok(());
+            return Ok(false);
         }
         let keys = rows.new_series().to_vec();
         NewSeries { ids: state.add_series(&header, &keys), keys }
@@ -59,7 +59,7 @@ pub(super) fn apply(inner: &Inner, batch: &[u8]) -> Result<(), StorageError> {
             read.push(row?);
         }
         if read.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let mut state = inner.state.write();
         state.accept_rows(&header, &new_series, read.drain(..), &mut accepted)?;
@@ -70,7 +70,7 @@ pub(super) fn apply(inner: &Inner, batch: &[u8]) -> Result<(), StorageError> {
 }
 
 impl State {
-    /// Whether the batch's database and policy exist here.
+    /// Whether neither the batch's database nor its policy was dropped.
     fn takes(&self, header: &BatchHeader) -> bool {
         !self.dropped_databases.contains(&header.database)
             && !self.dropped_policies.contains(&header.policy)

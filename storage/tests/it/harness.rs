@@ -64,7 +64,7 @@ impl Replica {
     fn apply_logged(&self, index: usize) {
         let (store, at) = (self.store(), marker(index as u64));
         let applied = match &self.log[index - 1] {
-            Entry::Write(batch) => store.apply_write(batch, at),
+            Entry::Write(batch) => store.apply_write(batch, at).map(drop),
             Entry::Nothing => store.advance(at),
             Entry::DropDatabase(database, policies) => store.drop_database(*database, policies, at),
             Entry::DropPolicy(policy) => store.drop_policy(*policy, at),

@@ -26,7 +26,7 @@ fn apply(store: &ShardStore, index: u64) {
     }
     let mut bytes = Vec::new();
     batch.finish(&mut bytes);
-    store.apply_write(&bytes, marker(index)).unwrap();
+    assert!(store.apply_write(&bytes, marker(index)).unwrap());
 }
 
 /// Does nothing unless it is started by the test below, which kills it.

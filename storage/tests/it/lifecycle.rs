@@ -232,8 +232,13 @@ fn a_dropped_database_is_gone_for_good() {
     replica.apply(Entry::Write(batch));
     replica.store().flush().unwrap();
     replica.apply(Entry::DropDatabase(DB, vec![RP]));
+    assert_eq!(replica.store().dropped_count(), (1, 1));
     replica.write(&[int("m", 2, 2), int("x", 2, 2)]);
     for round in 0..3 {
+        let late = replica.batch(header(DB, RP), &[int("m", 3, 3)], true);
+        let applied = replica.store().applied();
+        assert!(!replica.store().apply_write(&late, applied).unwrap(), "round {round}: it is not taken");
+        assert!(replica.store().has_dropped_database(DB) && replica.store().has_dropped_policy(RP));
         let reader = replica.store().reader();
         assert!(reader.measurements(DB).is_empty(), "round {round}");
         assert_eq!(replica.store().lookup_series(DB, b"m"), None);
