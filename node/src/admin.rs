@@ -77,18 +77,16 @@ impl NodeCoordinator {
     /// `GET /admin/v1/cluster`.
     pub(crate) async fn tell_cluster(&self) -> Value {
         let catalog = self.host.catalog();
-        let asked = catalog.nodes.iter().map(|(id, info)| async move {
-            let (status, state) = tokio::join!(
-                self.host.peer_status(*id, STATUS_TIMEOUT),
-                self.host.peer_node_state(*id, STATUS_TIMEOUT)
-            );
-            (*id, info, status, state)
-        });
+        let asked = catalog
+            .nodes
+            .iter()
+            .map(|(id, info)| async move { (*id, info, self.host.peer_report(*id, STATUS_TIMEOUT).await) });
         let answers = join_all(asked).await;
         let mut nodes = Vec::new();
         let mut replicas: Vec<(NodeId, GroupStatus)> = Vec::new();
-        for (id, info, status, state) in answers {
-            let state = state.ok();
+        for (id, info, told) in answers {
+            let (reachable, error) = (told.is_ok(), told.as_ref().err().map(ToString::to_string));
+            let (status, state) = told.ok().unzip();
             let level = state.as_ref().map(|state| level_told(state.feature_level));
             let version = state.as_ref().map(|state| state.version.clone());
             let disk = state.map(|state| {
@@ -106,8 +104,8 @@ impl NodeCoordinator {
                 "admin": info.admin_addr,
                 "peer": info.peer_addr,
                 "volume": info.volume,
-                "reachable": status.is_ok(),
-                "error": status.as_ref().err().map(ToString::to_string),
+                "reachable": reachable,
+                "error": error,
                 "disk": disk,
                 "version": version,
                 "feature_level": level,

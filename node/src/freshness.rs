@@ -35,11 +35,15 @@ impl NodeCoordinator {
     /// Whether a group here has had no leader for longer than an election takes: reads have waited for one already.
     fn has_lost_a_quorum(&self) -> bool {
         self.host.groups().into_iter().filter(|group| is_read_here(group)).any(|group| {
+            let long = self.limits.barrier_timeout;
+            // Nearly always it ends here: a status costs more.
+            if group.unconfirmed_for() < Some(long) {
+                return false;
+            }
             let status = group.status();
             let heard =
                 if status.role == Role::Leader { status.since_quorum_ack } else { status.since_leader };
-            let long = self.limits.barrier_timeout;
-            heard.is_none_or(|since| since >= long) && status.unconfirmed_for >= Some(long)
+            heard.is_none_or(|since| since >= long)
         })
     }
 

@@ -238,7 +238,11 @@ impl RaftHost {
     }
 
     /// As [`Self::peer_status`], with what the node tells of itself.
-    pub(crate) async fn peer_report(
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] when the node is unknown or did not answer.
+    pub async fn peer_report(
         &self,
         node: NodeId,
         timeout: Duration,

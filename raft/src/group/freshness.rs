@@ -53,6 +53,11 @@ impl Group {
         }
     }
 
+    /// How long no leader could confirm that it has a quorum, as far as reads asked for it here. Cheap.
+    pub fn unconfirmed_for(&self) -> Option<Duration> {
+        self.unconfirmed.lock().map(|at| at.elapsed())
+    }
+
     /// How old a read without a barrier may be.
     pub fn staleness(&self) -> Staleness {
         let status = self.status();

@@ -219,7 +219,7 @@ impl Group {
             group: self.id,
             role: if is_elsewhere { Role::Absent } else { Role::Stopped },
             since_leader: self.heard.lock().map(|at| at.elapsed()),
-            unconfirmed_for: self.unconfirmed.lock().map(|at| at.elapsed()),
+            unconfirmed_for: self.unconfirmed_for(),
             failure: Some(condition.to_string()).filter(|_| !self.is_stopped() && !is_elsewhere),
             condition: condition.name().to_owned(),
             since_start: self.born.elapsed(),
