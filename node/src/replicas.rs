@@ -8,6 +8,7 @@ use crate::coordinator::NodeCoordinator;
 use crate::freshness::{is_welcome, too_old};
 use api::coordinator::{Consistency, ExecuteError, Reading, StaleCause, Staleness};
 use futures::future::join_all;
+use model::catalog::Catalog;
 use model::scan::GroupReader;
 use model::{GroupId, NodeId};
 use parking_lot::Mutex;
@@ -146,12 +147,14 @@ impl NodeCoordinator {
         let until = deadline.min(Instant::now() + 2 * self.limits.barrier_timeout);
         if !asks_for_stale || reading.max_staleness.is_some() {
             self.search(&mut search, false, until).await;
-            // An election may have been under way.
-            while !search.open.is_empty()
-                && nodes.values().any(|nodes| !nodes.is_empty())
-                && Instant::now() < until
-            {
+            // An election may have been under way, or a replica on its way: then one that the catalog does not name any
+            // more still has everything.
+            while !search.open.is_empty() && Instant::now() < until {
                 tokio::time::sleep(PAUSE).await;
+                let nodes = search.everybody(&self.host.catalog(), me, spoiled);
+                if nodes.values().all(BTreeSet::is_empty) {
+                    break;
+                }
                 search.begin_again(&nodes);
                 self.search(&mut search, false, until).await;
             }
@@ -270,6 +273,20 @@ impl Search {
             asked.entry(node).or_default().push(*id);
         }
         asked
+    }
+
+    /// All nodes that may be asked for a replica of what is still open.
+    fn everybody(
+        &self,
+        catalog: &Catalog,
+        me: NodeId,
+        spoiled: &Spoiled,
+    ) -> BTreeMap<GroupId, BTreeSet<NodeId>> {
+        let others = |id: GroupId| {
+            let others = catalog.nodes.keys().copied();
+            others.filter(move |node| *node != me && !spoiled.contains(&(id, *node))).collect()
+        };
+        self.open.keys().map(|id| (*id, others(*id))).collect()
     }
 
     /// All nodes may be asked again.

@@ -357,17 +357,34 @@ impl RemoteColumn<'_> {
             return Err(self.damaged());
         };
         let range = TimeRange { start: bounds.first, end: bounds.last.saturating_add(1) };
-        let question = Question::Columns(Columns {
-            policy: self.policy.policy.0,
-            field: self.field.0,
-            series: vec![series.0],
-            range: Some(range_to_wire(range)),
-            ..Columns::default()
-        });
-        let parts = link.ask(question).ok_or_else(|| link.error())?;
-        let records = parts.into_iter().find_map(|part| part.chunks).ok_or_else(|| self.damaged())?.records;
-        let mut whole: Option<ColumnBatch> = None;
-        let mut input = Input(&records);
+        let mut whole = None;
+        let mut resume = None;
+        loop {
+            let question = Question::Columns(Columns {
+                policy: self.policy.policy.0,
+                field: self.field.0,
+                series: vec![series.0],
+                range: Some(range_to_wire(range)),
+                resume,
+                ..Columns::default()
+            });
+            let parts = link.ask(question).ok_or_else(|| link.error())?;
+            let chunks = parts.into_iter().find_map(|part| part.chunks).ok_or_else(|| self.damaged())?;
+            self.add_points(&chunks.records, &mut whole)?;
+            match (chunks.next, chunks.resume) {
+                (None, _) => break,
+                // Texts may fill many pages; it must have gone on, or the same page would come for ever.
+                (Some(0), Some(from)) if from > resume.unwrap_or(bounds.first) => resume = Some(from),
+                _ => return Err(self.damaged()),
+            }
+        }
+        *batch = whole.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Adds the points of a page of one series.
+    fn add_points(&self, records: &[u8], whole: &mut Option<ColumnBatch>) -> Result<(), ScanError> {
+        let mut input = Input(records);
         while let Some(record) = input.record().map_err(|Damaged| self.damaged())? {
             let Record::Chunk(body) = record else { continue };
             let mut body = Input(body);
@@ -379,13 +396,12 @@ impl RemoteColumn<'_> {
             if read != Ok(true) {
                 return Err(self.damaged());
             }
-            // A flush may have cut it in two meanwhile.
-            match &mut whole {
-                None => whole = Some(piece),
+            // Its texts may be in several pieces, and a flush may have cut it in two meanwhile.
+            match whole {
+                None => *whole = Some(piece),
                 Some(whole) => append(whole, piece).ok_or_else(|| self.damaged())?,
             }
         }
-        *batch = whole.unwrap_or_default();
         Ok(())
     }
 }
