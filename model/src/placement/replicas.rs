@@ -50,18 +50,18 @@ pub fn level(
 }
 
 /// The nearest placement in which nobody has a replica but those that are `staying`, and every group has `factor` of them.
-/// Only `takers` get any. Where there are not enough of them, those who leave keep theirs: no group ends with fewer replicas
-/// than it had, unless that is more than `factor`.
+/// Only those of them that are `alive` get any. Where there are not enough of them, those who leave keep theirs, first those
+/// that are alive: no group ends with fewer replicas than it had, unless that is more than `factor`.
 pub fn mend(
     groups: &BTreeMap<GroupId, Vec<NodeId>>,
     staying: &BTreeSet<NodeId>,
-    takers: &BTreeSet<NodeId>,
+    alive: &BTreeSet<NodeId>,
     factor: u32,
 ) -> BTreeMap<GroupId, Vec<NodeId>> {
     let factor = factor.max(1) as usize;
     let nodes: Vec<NodeId> = staying.iter().copied().collect();
     let mut places = Places::of(groups, &nodes);
-    places.takers = Some(takers.clone());
+    places.takers = Some(alive.clone());
     for group in groups.keys() {
         places.shrink(*group, factor);
     }
@@ -69,7 +69,8 @@ pub fn mend(
         places.fill(*group, factor);
     }
     for (group, before) in groups {
-        let leaving = before.iter().filter(|id| !staying.contains(id));
+        let mut leaving: Vec<&NodeId> = before.iter().filter(|id| !staying.contains(id)).collect();
+        leaving.sort_by_key(|id| (!alive.contains(id), **id));
         for id in leaving {
             if places.groups.get(group).is_some_and(|now| now.len() < factor.min(before.len())) {
                 places.give(*group, *id);

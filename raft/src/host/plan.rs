@@ -17,7 +17,7 @@ pub(crate) struct Seen {
     pub(crate) alive: BTreeSet<NodeId>,
     /// What they tell of their replicas.
     pub(crate) told: Vec<GroupStatus>,
-    /// The newest feature levels they know.
+    /// The newest feature levels they know, as they told; 0 if they did not.
     pub(crate) levels: BTreeMap<NodeId, u32>,
 }
 
@@ -47,9 +47,8 @@ pub(crate) fn target(catalog: &Catalog, alive: &BTreeSet<NodeId>) -> BTreeMap<Gr
         placed.insert(*group, goal.clone());
     }
     let staying = catalog.nodes.keys().filter(|id| catalog.duty(**id) == Duty::Full).copied().collect();
-    let takers: BTreeSet<NodeId> = alive.intersection(&staying).copied().collect();
     let factor = catalog.replication_factor();
-    not_fewer(&catalog.placed(), mend(&placed, &staying, &takers, factor), factor)
+    not_fewer(&catalog.placed(), mend(&placed, &staying, alive, factor), factor)
 }
 
 /// A placement in which groups that would end with fewer replicas than they have stay as they are. One with more than the
@@ -225,6 +224,15 @@ mod tests {
         assert_eq!(next_change(&five, &waiting, 1), None);
         duty(&mut five, 4, Duty::Lost);
         assert_eq!(next_change(&five, &waiting, 1), Some(replicas(&[1, 2, 4], &[1, 2, 3])));
+    }
+
+    #[test]
+    fn of_two_that_go_the_one_that_answers_keeps_its_replica() {
+        let mut four = catalog(4);
+        duty(&mut four, 2, Duty::Lost);
+        duty(&mut four, 3, Duty::Draining);
+        let without = seen(&[1, 3, 4], &[1, 2, 3], &[]);
+        assert_eq!(next_change(&four, &without, 1), Some(replicas(&[1, 2, 3], &[1, 3, 4])));
     }
 
     #[test]
