@@ -126,6 +126,7 @@ impl RaftHost {
             catalog: Arc::clone(&catalog),
             log: ArcSwapOption::new(Some(log)),
         });
+        opener.remove_rest().await;
         let begun = Instant::now();
         let handles = groups.into_iter().map(|id| Group::closed(Arc::clone(&pool), id, Arc::clone(&places)));
         let (meta, data): (Vec<_>, Vec<_>) = handles.partition(|group| group.id().is_meta());

@@ -13,9 +13,10 @@ use futures::future::join_all;
 use model::{GroupId, NodeId};
 use openraft::storage::RaftLogStorage;
 use std::collections::BTreeMap;
-use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 use tokio::time::Instant;
 
 /// How long another node may take to say how a group is.
@@ -140,11 +141,55 @@ impl Opener {
         }
         storage::crash_point("leave-purged");
         let dir = self.group_dir(group);
-        let removed = blocking::run(move || match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        });
-        removed.await.map_err(io::Error::other)?
+        blocking::run(move || remove(&dir)).await.map_err(io::Error::other)?
+    }
+
+    /// Removes what a crash left of replicas that were moved away.
+    pub(super) async fn remove_rest(&self) {
+        let dir = self.dir.clone();
+        match blocking::run(move || remove_rest(&dir)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the rest of a replica that was moved away stays"),
+            Err(panic) => tracing::error!(%panic, "removing the rest of a replica panicked"),
+        }
+    }
+}
+
+/// What is added to the name of a group's directory that is being removed.
+const GONE: &str = "gone";
+
+/// Removes a group's directory as a whole: a crash on the way leaves nothing that could be taken for a state.
+fn remove(dir: &Path) -> io::Result<()> {
+    let gone = dir.with_extension(GONE);
+    ignore_missing(fs::remove_dir_all(&gone))?;
+    ignore_missing(fs::rename(dir, &gone))?;
+    if let Some(parent) = dir.parent() {
+        fs::File::open(parent)?.sync_all()?;
+    }
+    storage::crash_point("leave-renamed");
+    ignore_missing(fs::remove_dir_all(&gone))
+}
+
+/// Removes what a crash left of that.
+fn remove_rest(groups: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(groups) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == GONE) {
+            tracing::info!(path = %path.display(), "removing the rest of a replica that was moved away");
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -152,6 +197,29 @@ impl Opener {
 mod tests {
     use super::*;
     use model::catalog::Catalog;
+
+    #[test]
+    fn what_is_left_of_a_removed_replica_goes_at_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        remove_rest(&dir.path().join("not there")).unwrap();
+        let make = |name: &str| {
+            fs::create_dir_all(dir.path().join(name).join("state")).unwrap();
+            fs::write(dir.path().join(name).join("state/LIVE"), "db-000001").unwrap();
+        };
+        // One removal was cut off, a replica came back, and leaves again.
+        for name in ["g1.gone", "g1", "g11"] {
+            make(name);
+        }
+        remove(&dir.path().join("g1")).unwrap();
+        remove(&dir.path().join("g1")).unwrap();
+        for name in ["g2.gone", "g2"] {
+            make(name);
+        }
+        remove_rest(dir.path()).unwrap();
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["g11", "g2"]);
+    }
 
     const GROUP: GroupId = GroupId(2);
 
