@@ -110,7 +110,7 @@ impl Catalog {
                 self.bootstrap(cluster, nodes, slots, placement)
             }
             CatalogCommand::PutNode { id, info } => self.put_node(*id, info),
-            CatalogCommand::Replace { info } => self.replace_node(info),
+            CatalogCommand::Replace { info, feature_level } => self.replace_node(info, *feature_level),
             CatalogCommand::RemoveNode { id } => self.remove_node(*id),
             CatalogCommand::Membership(command) => self.change_members(command),
             CatalogCommand::CreateDatabase { name, policy } => self.create_database(name, policy),

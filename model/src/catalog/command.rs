@@ -32,6 +32,8 @@ pub enum CatalogCommand {
     Replace {
         /// The addresses and the volume of the newcomer.
         info: NodeInfo,
+        /// What it can read, see [`crate::feature_level`]; 0 if that is not said.
+        feature_level: u32,
     },
     /// Changes who belongs to the cluster, or where replicas are.
     Membership(MembershipCommand),
@@ -267,6 +269,14 @@ pub enum CatalogError {
     NotInvited {
         /// Its peer address.
         address: String,
+    },
+    /// A newcomer cannot read what the cluster writes.
+    #[error("the node at {address} is too old: {reason}")]
+    TooOld {
+        /// Its peer address.
+        address: String,
+        /// See [`crate::feature_level::too_old`].
+        reason: String,
     },
     /// `limits::INVITED_MAX` nodes are announced and have not joined.
     #[error("too many announced nodes have not joined; withdraw some")]

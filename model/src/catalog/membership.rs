@@ -62,6 +62,8 @@ pub enum MembershipCommand {
         info: NodeInfo,
         /// Whether it must have been invited.
         invited_only: bool,
+        /// What it can read, see [`crate::feature_level`]; 0 if that is not said.
+        feature_level: u32,
     },
     /// Changes what a member does.
     SetDuty {
@@ -149,7 +151,9 @@ impl Catalog {
                 self.invited.remove(address);
                 Ok(())
             }
-            MembershipCommand::AddNode { info, invited_only } => self.add_node(info, *invited_only),
+            MembershipCommand::AddNode { info, invited_only, feature_level } => {
+                self.add_node(info, *invited_only, *feature_level)
+            }
             MembershipCommand::SetDuty { id, duty } => self.set_duty(*id, *duty),
             MembershipCommand::SetReplicas { group, from, to } => self.set_replicas(*group, from, to),
             MembershipCommand::SetFactor { factor } => self.set_factor(*factor),
@@ -172,10 +176,16 @@ impl Catalog {
         Ok(())
     }
 
-    fn add_node(&mut self, info: &NodeInfo, invited_only: bool) -> Result<(), CatalogError> {
+    fn add_node(
+        &mut self,
+        info: &NodeInfo,
+        invited_only: bool,
+        feature_level: u32,
+    ) -> Result<(), CatalogError> {
         if self.node_of_volume(&info.volume).is_some() {
             return Ok(());
         }
+        self.check_level(info, feature_level)?;
         let address = info.peer_addr.clone();
         if let Some((id, _)) = self.nodes.iter().find(|(_, known)| known.peer_addr == address) {
             return Err(CatalogError::AddressTaken { address, id: *id });
@@ -302,7 +312,7 @@ mod tests {
 
     fn add(catalog: &mut Catalog, address: &str, volume: &str) -> Result<(), CatalogError> {
         let info = info(address, volume);
-        catalog.apply(&MembershipCommand::AddNode { info, invited_only: true }.into())
+        catalog.apply(&MembershipCommand::AddNode { info, invited_only: true, feature_level: 1 }.into())
     }
 
     fn invite(catalog: &mut Catalog, address: &str) -> Result<(), CatalogError> {
@@ -380,7 +390,8 @@ mod tests {
         invite(&mut catalog, "n4:8088").unwrap();
         add(&mut catalog, "n4:8088", "v4").unwrap();
         place(&mut catalog, &[1, 2, 3], &[1, 3, 4]).unwrap();
-        catalog.apply(&CatalogCommand::Replace { info: info("n3:8088", "w3") }).unwrap();
+        let info = info("n3:8088", "w3");
+        catalog.apply(&CatalogCommand::Replace { info, feature_level: 1 }).unwrap();
         assert_eq!(catalog.replicas(GROUP), ids(&[1, 4, 5]));
     }
 

@@ -4,6 +4,7 @@
 //! either on that volume or lost with it, never forgotten.
 
 use super::{Catalog, CatalogError, NodeInfo};
+use crate::feature_level::{level_told, too_old};
 use crate::id::{GroupId, NodeId};
 use crate::placement::Placement;
 use std::sync::Arc;
@@ -36,10 +37,11 @@ impl Catalog {
         Ok(())
     }
 
-    pub(super) fn replace_node(&mut self, info: &NodeInfo) -> Result<(), CatalogError> {
+    pub(super) fn replace_node(&mut self, info: &NodeInfo, feature_level: u32) -> Result<(), CatalogError> {
         if self.node_of_volume(&info.volume).is_some() {
             return Ok(());
         }
+        self.check_level(info, feature_level)?;
         let place = self.nodes.iter().find(|(_, known)| known.peer_addr == info.peer_addr).map(|(id, _)| *id);
         let Some(place) = place else {
             let members: Vec<&str> = self.nodes.values().map(|known| known.peer_addr.as_str()).collect();
@@ -52,6 +54,14 @@ impl Catalog {
         self.nodes.insert(id, info.clone());
         self.replace_in_placement(place, id);
         Ok(())
+    }
+
+    /// Refuses a newcomer that cannot read what the cluster writes: whoever proposed it may have looked before that was
+    /// raised. Nobody from before the second level applies a command that could be refused here.
+    pub(super) fn check_level(&self, info: &NodeInfo, feature_level: u32) -> Result<(), CatalogError> {
+        let address = info.peer_addr.clone();
+        let reason = too_old(level_told(feature_level), self.feature_level);
+        reason.map_or(Ok(()), |reason| Err(CatalogError::TooOld { address, reason }))
     }
 
     /// An id that no node ever had.
@@ -71,7 +81,7 @@ impl Catalog {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::catalog::CatalogCommand;
+    use crate::catalog::{CatalogCommand, MembershipCommand};
 
     pub(in crate::catalog) fn info(address: &str, volume: &str) -> NodeInfo {
         NodeInfo { peer_addr: address.to_owned(), volume: volume.to_owned(), ..NodeInfo::default() }
@@ -94,10 +104,38 @@ pub(super) mod tests {
         catalog.nodes.iter().map(|(id, info)| (id.0, info.volume.as_str())).collect()
     }
 
+    fn replace(address: &str, volume: &str, feature_level: u32) -> CatalogCommand {
+        CatalogCommand::Replace { info: info(address, volume), feature_level }
+    }
+
+    #[test]
+    fn who_cannot_read_what_was_raised_meanwhile_stays_out() {
+        let mut catalog = founded();
+        let add = |feature_level| {
+            let info = info("n4:8088", "v4");
+            CatalogCommand::from(MembershipCommand::AddNode { info, invited_only: false, feature_level })
+        };
+        // From a node that does not say.
+        catalog.apply(&replace("n3:8088", "w3", 0)).unwrap();
+        catalog.apply(&MembershipCommand::RaiseLevel { level: 2 }.into()).unwrap();
+        for old in [0, 1] {
+            let refused = catalog.apply(&replace("n2:8088", "w2", old)).unwrap_err().to_string();
+            assert!(
+                refused.contains("the node at n2:8088 is too old: it knows feature levels up to 1"),
+                "{refused}"
+            );
+            assert!(matches!(catalog.apply(&add(old)), Err(CatalogError::TooOld { .. })));
+        }
+        assert_eq!(members(&catalog), [(1, "v1"), (2, "v2"), (4, "w3")]);
+        catalog.apply(&replace("n2:8088", "w2", 2)).unwrap();
+        catalog.apply(&add(3)).unwrap();
+        assert_eq!(members(&catalog), [(1, "v1"), (4, "w3"), (5, "w2"), (6, "v4")]);
+    }
+
     #[test]
     fn a_blank_volume_takes_the_place_of_its_address_under_a_new_id() {
         let mut catalog = founded();
-        let replace = |volume: &str| CatalogCommand::Replace { info: info("n2:8088", volume) };
+        let replace = |volume: &str| replace("n2:8088", volume, 1);
         catalog.apply(&replace("w1")).unwrap();
         assert_eq!(members(&catalog), [(1, "v1"), (3, "v3"), (4, "w1")]);
         // Asked again after its answer was lost.
@@ -112,16 +150,16 @@ pub(super) mod tests {
     #[test]
     fn ids_are_never_given_again() {
         let mut catalog = founded();
-        catalog.apply(&CatalogCommand::Replace { info: info("n3:8088", "w1") }).unwrap();
+        catalog.apply(&replace("n3:8088", "w1", 1)).unwrap();
         catalog.apply(&CatalogCommand::RemoveNode { id: NodeId(4) }).unwrap();
-        catalog.apply(&CatalogCommand::Replace { info: info("n1:8088", "w2") }).unwrap();
+        catalog.apply(&replace("n1:8088", "w2", 1)).unwrap();
         assert_eq!(members(&catalog), [(2, "v2"), (5, "w2")]);
     }
 
     #[test]
     fn a_stranger_is_refused_and_told_the_members() {
         let mut catalog = founded();
-        let refused = catalog.apply(&CatalogCommand::Replace { info: info("x:8088", "w") }).unwrap_err();
+        let refused = catalog.apply(&replace("x:8088", "w", 1)).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "no member of this cluster has the address x:8088; its members are n1:8088, n2:8088, n3:8088"
@@ -132,7 +170,7 @@ pub(super) mod tests {
     #[test]
     fn a_volume_that_was_replaced_stays_out() {
         let mut catalog = founded();
-        catalog.apply(&CatalogCommand::Replace { info: info("n2:8088", "w1") }).unwrap();
+        catalog.apply(&replace("n2:8088", "w1", 1)).unwrap();
         let back = catalog.apply(&CatalogCommand::PutNode { id: NodeId(2), info: info("n2:8088", "v2") });
         assert_eq!(back, Err(CatalogError::NotAMember { id: NodeId(2) }));
     }

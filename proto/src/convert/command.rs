@@ -39,8 +39,9 @@ fn to_wire(command: &CatalogCommand) -> Wire {
         CatalogCommand::PutNode { id, info } => {
             Wire::PutNode(wire::PutNode { node: Some(node_to_wire(*id, info)) })
         }
-        CatalogCommand::Replace { info } => {
-            Wire::Replace(wire::Replace { node: Some(node_to_wire(NodeId(0), info)) })
+        CatalogCommand::Replace { info, feature_level } => {
+            let node = Some(node_to_wire(NodeId(0), info));
+            Wire::Replace(wire::Replace { node, feature_level: *feature_level })
         }
         CatalogCommand::RemoveNode { id } => Wire::RemoveNode(wire::RemoveNode { id: id.0 }),
         CatalogCommand::CreateDatabase { name, policy } => Wire::CreateDatabase(wire::CreateDatabase {
@@ -132,7 +133,7 @@ fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
         }
         Wire::Replace(c) => {
             let (_, info) = node_from_wire(c.node.ok_or(DecodeError::Missing("a node"))?);
-            CatalogCommand::Replace { info }
+            CatalogCommand::Replace { info, feature_level: c.feature_level }
         }
         Wire::RemoveNode(c) => CatalogCommand::RemoveNode { id: NodeId(c.id) },
         Wire::CreateDatabase(c) => {
@@ -359,7 +360,8 @@ pub(super) mod tests {
             ),
             membership::tests::any_membership_command().prop_map(CatalogCommand::Membership),
             any_node().prop_map(|(id, info)| CatalogCommand::PutNode { id, info }),
-            any_node().prop_map(|(_, info)| CatalogCommand::Replace { info }),
+            (any_node(), 0u32..9)
+                .prop_map(|((_, info), feature_level)| CatalogCommand::Replace { info, feature_level }),
             (0u64..5).prop_map(|id| CatalogCommand::RemoveNode { id: NodeId(id) }),
             (any_name(), any_spec())
                 .prop_map(|(name, policy)| CatalogCommand::CreateDatabase { name, policy }),

@@ -13,9 +13,10 @@ pub(super) fn to_wire(command: &MembershipCommand) -> wire::MembershipCommand {
         MembershipCommand::Invite { address, may_join } => {
             Wire::Invite(wire::Invite { address: address.clone(), may_join: *may_join })
         }
-        MembershipCommand::AddNode { info, invited_only } => {
+        MembershipCommand::AddNode { info, invited_only, feature_level } => {
             let node = Some(node_to_wire(NodeId(0), info));
-            Wire::AddNode(wire::AddNode { node, invited_only: *invited_only })
+            let feature_level = *feature_level;
+            Wire::AddNode(wire::AddNode { node, invited_only: *invited_only, feature_level })
         }
         MembershipCommand::SetDuty { id, duty } => {
             Wire::SetDuty(wire::SetDuty { id: id.0, duty: u32::from(duty.code()) })
@@ -35,7 +36,8 @@ pub(super) fn from_wire(command: wire::MembershipCommand) -> Result<MembershipCo
         Wire::Invite(c) => MembershipCommand::Invite { address: c.address, may_join: c.may_join },
         Wire::AddNode(c) => {
             let (_, info) = node_from_wire(c.node.ok_or(DecodeError::Missing("a node"))?);
-            MembershipCommand::AddNode { info, invited_only: c.invited_only }
+            let (invited_only, feature_level) = (c.invited_only, c.feature_level);
+            MembershipCommand::AddNode { info, invited_only, feature_level }
         }
         Wire::SetDuty(c) => MembershipCommand::SetDuty { id: NodeId(c.id), duty: duty(c.duty)? },
         Wire::SetReplicas(c) => {
@@ -99,8 +101,9 @@ pub(super) mod tests {
         prop_oneof![
             (any_name(), any::<bool>())
                 .prop_map(|(address, may_join)| MembershipCommand::Invite { address, may_join }),
-            (any_node(), any::<bool>())
-                .prop_map(|((_, info), invited_only)| MembershipCommand::AddNode { info, invited_only }),
+            (any_node(), any::<bool>(), 0u32..9).prop_map(|((_, info), invited_only, feature_level)| {
+                MembershipCommand::AddNode { info, invited_only, feature_level }
+            }),
             (0u64..5, 0u8..3).prop_map(|(id, code)| MembershipCommand::SetDuty {
                 id: NodeId(id),
                 duty: Duty::from_code(code).unwrap(),

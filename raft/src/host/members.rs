@@ -70,7 +70,7 @@ impl RaftHost {
             return Ok(id);
         }
         if !self.catalog().nodes.values().any(|known| known.peer_addr == info.peer_addr) {
-            return self.add(info, deadline).await;
+            return self.add(info, feature_level, deadline).await;
         }
         if let Some(alive) = self.alive_at(&info).await {
             let address = &info.peer_addr;
@@ -80,7 +80,7 @@ impl RaftHost {
             return Err(reason);
         }
         let volume = info.volume.clone();
-        let command = command::catalog(&CatalogCommand::Replace { info });
+        let command = command::catalog(&CatalogCommand::Replace { info, feature_level });
         let reply = meta.submit(command, deadline).await.map_err(|error| error.to_string())?;
         if let Outcome::Refused(reason) = reply.outcome() {
             return Err(reason);
@@ -90,10 +90,11 @@ impl RaftHost {
     }
 
     /// Gives a blank volume a place of its own.
-    async fn add(&self, info: NodeInfo, deadline: Instant) -> Result<NodeId, String> {
+    async fn add(&self, info: NodeInfo, feature_level: u32, deadline: Instant) -> Result<NodeId, String> {
         let volume = info.volume.clone();
         let invited_only = !self.tuning().auto_join;
-        self.change_members(MembershipCommand::AddNode { info, invited_only }, deadline).await?;
+        let command = MembershipCommand::AddNode { info, invited_only, feature_level };
+        self.change_members(command, deadline).await?;
         self.catalog().node_of_volume(&volume).ok_or_else(|| "another volume was faster".to_owned())
     }
 

@@ -12,7 +12,6 @@ use crate::group::GroupStatus;
 use futures::future::join_all;
 use hashbrown::HashMap;
 use model::catalog::{Catalog, CatalogCommand, Duty, MembershipCommand};
-use model::feature_level::level_told;
 use model::{GroupId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
@@ -82,9 +81,11 @@ impl Absent {
     }
 }
 
-/// The level that every member knows, if the cluster writes a lower one: nobody may be left out, also who is away.
+/// The level that every member knows, if the cluster writes a lower one: nobody may be left out, also who is away, or does
+/// not say what it knows: it is from before there were levels.
 fn next_level(catalog: &Catalog, seen: &Seen) -> Option<MembershipCommand> {
-    let known: Option<Vec<u32>> = catalog.nodes.keys().map(|id| seen.levels.get(id).copied()).collect();
+    let told = |id| seen.levels.get(id).copied().filter(|level| *level > 0);
+    let known: Option<Vec<u32>> = catalog.nodes.keys().map(told).collect();
     let level = known?.into_iter().min().filter(|level| *level > catalog.feature_level)?;
     Some(MembershipCommand::RaiseLevel { level })
 }
@@ -105,7 +106,7 @@ impl RaftHost {
         for (id, told) in nodes.iter().zip(told) {
             if let Ok((groups, state)) = told {
                 seen.alive.insert(*id);
-                seen.levels.insert(*id, level_told(state.feature_level));
+                seen.levels.insert(*id, state.feature_level);
                 seen.told.extend(groups);
             }
         }
@@ -311,14 +312,15 @@ mod tests {
             levels: levels
                 .into_iter()
                 .zip(1..)
-                .filter(|(level, _)| *level > 0)
+                .filter(|(level, _)| *level < u32::MAX)
                 .map(|(l, id)| (NodeId(id), l))
                 .collect(),
             ..Seen::default()
         };
         let raised = |level| Some(MembershipCommand::RaiseLevel { level });
         assert_eq!(next_level(&four, &known([1, 1, 1, 1])), raised(1));
-        assert_eq!(next_level(&four, &known([2, 2, 0, 2])), None, "one is away");
+        assert_eq!(next_level(&four, &known([2, 2, u32::MAX, 2])), None, "one is away");
+        assert_eq!(next_level(&four, &known([2, 2, 0, 2])), None, "one is from before there were levels");
         four.feature_level = 1;
         assert_eq!(next_level(&four, &known([2, 1, 2, 2])), None);
         assert_eq!(next_level(&four, &known([2, 3, 2, 2])), raised(2));
