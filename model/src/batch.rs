@@ -6,9 +6,10 @@
 //! series, field and time the later one wins.
 //!
 //! ```text
-//! batch   := version u8 = 1 | database varint | policy varint | shard_duration_ns varint
+//! batch   := version u8 | database varint | policy varint | shard_duration_ns varint
 //!          | new_count varint | new_count × (len varint | series key bytes)
 //!          | rows until the end
+//! version := 1 shard groups are counted from 1970 | 2 from the year 1; all else is the same, and 2 is what is written
 //! row     := head u8 | [series varint] | [time zigzag varint] | [field varint] | value
 //! head    := bits 0-2 type code | bit 3 same series | bit 4 same time | bit 5 same field | bit 6 compact value
 //! series  := id << 1 for a known one, place << 1 | 1 for a new one
@@ -19,10 +20,12 @@
 //! ```
 
 use crate::id::{DatabaseId, FieldId, RetentionPolicyId, SeriesId};
+use crate::time::ShardOrigin;
 use crate::value::{FieldType, ValueRef};
 use std::borrow::Cow;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const VERSION_OF_EPOCH: u8 = 1;
 const SAME_SERIES: u8 = 1 << 3;
 const SAME_TIME: u8 = 1 << 4;
 const SAME_FIELD: u8 = 1 << 5;
@@ -65,7 +68,7 @@ pub struct BatchHeader {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// The first byte is not a version known here.
-    #[error("write batch has version {0}, this node knows {VERSION}")]
+    #[error("write batch has version {0}, this node knows {VERSION_OF_EPOCH} and {VERSION}")]
     Version(u8),
     /// A length or number reaches beyond the end, or has a value that cannot be.
     #[error("write batch is cut off or damaged at byte {0}")]
@@ -176,6 +179,7 @@ impl BatchWriter {
 pub struct BatchReader<'a> {
     bytes: Cursor<'a>,
     header: BatchHeader,
+    shard_origin: ShardOrigin,
     new_series: Vec<&'a [u8]>,
     last: (u64, i64, u32),
 }
@@ -188,10 +192,11 @@ impl<'a> BatchReader<'a> {
     /// [`BatchError`] when the bytes are not a batch.
     pub fn new(bytes: &'a [u8]) -> Result<Self, BatchError> {
         let mut bytes = Cursor { bytes, at: 0 };
-        let version = bytes.byte()?;
-        if version != VERSION {
-            return Err(BatchError::Version(version));
-        }
+        let shard_origin = match bytes.byte()? {
+            VERSION_OF_EPOCH => ShardOrigin::Epoch,
+            VERSION => ShardOrigin::YearOne,
+            version => return Err(BatchError::Version(version)),
+        };
         let database = DatabaseId(bytes.varint_u32()?);
         let policy = RetentionPolicyId(bytes.varint_u32()?);
         let shard_duration_ns = bytes.varint()? as i64;
@@ -204,7 +209,12 @@ impl<'a> BatchReader<'a> {
             new_series.push(bytes.slice()?);
         }
         let header = BatchHeader { database, policy, shard_duration_ns };
-        Ok(Self { bytes, header, new_series, last: (0, 0, 0) })
+        Ok(Self { bytes, header, shard_origin, new_series, last: (0, 0, 0) })
+    }
+
+    /// From when the policy's shard groups are counted, where there is none yet.
+    pub fn shard_origin(&self) -> ShardOrigin {
+        self.shard_origin
     }
 
     /// What all rows share.
@@ -422,6 +432,20 @@ mod tests {
             if let Ok(reader) = BatchReader::new(&bytes) {
                 let _rows = reader.count();
             }
+        }
+    }
+
+    #[test]
+    fn batches_of_the_first_version_are_read() {
+        let mut bytes = Vec::new();
+        BatchWriter::new(header()).finish(&mut bytes);
+        assert_eq!(BatchReader::new(&bytes).unwrap().shard_origin(), ShardOrigin::YearOne);
+        bytes[0] = VERSION_OF_EPOCH;
+        let reader = BatchReader::new(&bytes).unwrap();
+        assert_eq!((reader.shard_origin(), reader.header()), (ShardOrigin::Epoch, header()));
+        for unknown in [0, VERSION + 1] {
+            bytes[0] = unknown;
+            assert_eq!(BatchReader::new(&bytes).err(), Some(BatchError::Version(unknown)));
         }
     }
 

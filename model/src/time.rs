@@ -58,6 +58,29 @@ pub fn floor_to(t: i64, step: i64) -> i64 {
     t.saturating_sub(t.rem_euclid(step))
 }
 
+/// From when shard groups of one duration are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardOrigin {
+    /// 1970-01-01, as the first versions of this store did.
+    Epoch,
+    /// The year 1, Go's zero time, as InfluxDB 1.x does: groups of a week start on Mondays.
+    YearOne,
+}
+
+impl ShardOrigin {
+    /// The shard group that a time lies in. It may begin or end beyond the times that there are. `duration` must be positive.
+    pub fn group_of(self, time: i64, duration: i64) -> (i128, i128) {
+        const EPOCH_SINCE_YEAR_ONE: i128 = 719_162 * DAY_NS as i128;
+        let (time, duration) = (i128::from(time), i128::from(duration));
+        let since = match self {
+            Self::Epoch => 0,
+            Self::YearOne => EPOCH_SINCE_YEAR_ONE,
+        };
+        let start = time - (time + since).rem_euclid(duration);
+        (start, start + duration)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +91,21 @@ mod tests {
         assert_eq!(floor_to(0, 10), 0);
         assert_eq!(floor_to(19, 10), 10);
         assert_eq!(floor_to(i64::MIN, 7), i64::MIN);
+    }
+
+    #[test]
+    fn weeks_start_on_mondays_and_days_at_midnight() {
+        const MONDAY: i64 = 1_600_041_600 * SECOND_NS;
+        let start = |origin: ShardOrigin, duration| {
+            [MONDAY - 1, MONDAY, MONDAY + 3 * DAY_NS].map(|time| origin.group_of(time, duration).0 as i64)
+        };
+        let week = 7 * DAY_NS;
+        assert_eq!(start(ShardOrigin::YearOne, week), [MONDAY - week, MONDAY, MONDAY]);
+        let thursday = MONDAY - 4 * DAY_NS;
+        assert_eq!(start(ShardOrigin::Epoch, week), [thursday, thursday, thursday + week]);
+        for duration in [HOUR_NS, DAY_NS] {
+            assert_eq!(start(ShardOrigin::YearOne, duration), start(ShardOrigin::Epoch, duration));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::budget::Budget;
 use crate::error::QueryError;
 use crate::result::Cell;
 use crate::window::Window;
+use model::time::ShardOrigin;
 use std::cmp::Ordering;
 use std::mem;
 use std::sync::Arc;
@@ -128,15 +129,14 @@ fn mem_take(cell: &mut Cell) -> Cell {
     mem::replace(cell, Cell::Null)
 }
 
-/// First time of the shard group that a time lies in, and the first time behind it. 1.x counts durations from the year 1.
+/// First time of the shard group that a time lies in, and the first time behind it.
 pub(crate) fn shard_group(time: i64, duration_ns: i64) -> (i64, i64) {
-    const EPOCH_SINCE_YEAR_1: i128 = 719_162 * 86_400 * 1_000_000_000;
     if duration_ns <= 0 {
         return (i64::MIN, i64::MAX);
     }
-    let into = (i128::from(time) + EPOCH_SINCE_YEAR_1).rem_euclid(i128::from(duration_ns)) as i64;
-    let start = time.saturating_sub(into);
-    (start, start.saturating_add(duration_ns))
+    let (start, end) = ShardOrigin::YearOne.group_of(time, duration_ns);
+    let clamp = |t: i128| t.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+    (clamp(start), clamp(end))
 }
 
 /// Merges the points of several series into one sequence by time.

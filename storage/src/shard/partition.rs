@@ -4,7 +4,7 @@
 use super::erase::SeriesErasure;
 use super::head::{ColumnKey, Head, Pushed as PushedPoint};
 use hashbrown::{HashMap, HashSet};
-use model::time::TimeRange;
+use model::time::{ShardOrigin, TimeRange};
 use model::value::ValueRef;
 use model::{DatabaseId, FieldId};
 use roaring::RoaringBitmap;
@@ -24,19 +24,19 @@ impl Policy {
         Self { database, partitions: BTreeMap::new() }
     }
 
-    /// The partition that `time` lies in, created if there is none: aligned to `duration_ns`, but cut so that it
+    /// The partition that `time` lies in, created if there is none: a shard group of the duration, but cut so that it
     /// overlaps none that exists. `incarnation` numbers those that are created.
     pub(super) fn partition_at(
         &mut self,
         time: i64,
-        duration_ns: i64,
+        (duration_ns, origin): (i64, ShardOrigin),
         incarnation: &mut u64,
     ) -> (i64, &mut Partition) {
         let before = self.partitions.range(..=time).next_back().map(|(start, p)| (*start, p.end));
         let start = match before {
             Some((start, end)) if time < end => start,
             _ => {
-                let range = self.free_range(time, duration_ns, before.map(|(_, end)| end));
+                let range = self.free_range(time, (duration_ns, origin), before.map(|(_, end)| end));
                 *incarnation += 1;
                 self.partitions.insert(range.start, Partition::new(range, *incarnation));
                 range.start
@@ -47,14 +47,18 @@ impl Policy {
         (start, found.or_insert_with(|| Partition::new(TimeRange::new(start, start), 0)))
     }
 
-    fn free_range(&self, time: i64, duration_ns: i64, end_before: Option<i64>) -> TimeRange {
-        let duration = i128::from(duration_ns.max(1));
-        let aligned = i128::from(time).div_euclid(duration) * duration;
+    fn free_range(
+        &self,
+        time: i64,
+        (duration_ns, origin): (i64, ShardOrigin),
+        end_before: Option<i64>,
+    ) -> TimeRange {
+        let (start, end) = origin.group_of(time, duration_ns.max(1));
         let clamp = |t: i128| t.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
         let start_after = self.partitions.range(time..).next().map(|(start, _)| *start);
         TimeRange {
-            start: clamp(aligned).max(end_before.unwrap_or(i64::MIN)),
-            end: clamp(aligned + duration).min(start_after.unwrap_or(i64::MAX)),
+            start: clamp(start).max(end_before.unwrap_or(i64::MIN)),
+            end: clamp(end).min(start_after.unwrap_or(i64::MAX)),
         }
     }
 
@@ -181,12 +185,28 @@ mod tests {
     fn a_changed_duration_never_overlaps() {
         let mut policy = Policy::new(DatabaseId(1));
         let mut n = 0;
-        policy.partition_at(105, 10, &mut n);
-        assert_eq!(policy.partition_at(99, 100, &mut n).1.end, 100);
-        assert_eq!(policy.partition_at(112, 100, &mut n).1.end, 200);
-        assert_eq!(policy.partition_at(109, 7, &mut n).1.end, 110);
+        let epoch = |duration| (duration, ShardOrigin::Epoch);
+        policy.partition_at(105, epoch(10), &mut n);
+        assert_eq!(policy.partition_at(99, epoch(100), &mut n).1.end, 100);
+        assert_eq!(policy.partition_at(112, epoch(100), &mut n).1.end, 200);
+        assert_eq!(policy.partition_at(109, epoch(7), &mut n).1.end, 110);
         let starts: Vec<_> = policy.partitions.keys().copied().collect();
         assert_eq!((starts, n), (vec![0, 100, 110], 3));
+    }
+
+    #[test]
+    fn a_changed_origin_never_overlaps() {
+        use model::time::DAY_NS;
+        const MONDAY: i64 = 1_600_041_600_000_000_000;
+        let (mut policy, mut n) = (Policy::new(DatabaseId(1)), 0);
+        let week = 7 * DAY_NS;
+        policy.partition_at(MONDAY, (week, ShardOrigin::Epoch), &mut n);
+        for day in [-5, 0, 4] {
+            policy.partition_at(MONDAY + day * DAY_NS, (week, ShardOrigin::YearOne), &mut n);
+        }
+        let days = |(start, end): (i64, i64)| ((start - MONDAY) / DAY_NS, (end - MONDAY) / DAY_NS);
+        let bounds: Vec<_> = policy.partitions.iter().map(|(start, p)| days((*start, p.end))).collect();
+        assert_eq!(bounds, [(-7, -4), (-4, 3), (3, 7)]);
     }
 
     proptest! {
@@ -197,7 +217,8 @@ mod tests {
             for (time, duration) in points {
                 let time = time.clamp(model::time::TIME_MIN, model::time::TIME_MAX);
                 let duration = i64::try_from(duration).unwrap_or(1);
-                let (start, partition) = policy.partition_at(time, duration, &mut n);
+                let origin = if time % 2 == 0 { ShardOrigin::YearOne } else { ShardOrigin::Epoch };
+                let (start, partition) = policy.partition_at(time, (duration, origin), &mut n);
                 prop_assert!(start <= time && time < partition.end);
             }
             let range = TimeRange::new(from, to);
