@@ -5,6 +5,7 @@ use divan::{Bencher, black_box};
 use model::batch::{BatchHeader, BatchReader, BatchWriter, RowSeries};
 use model::line_protocol::{LineReader, RawLines, parse};
 use model::placement::{Slotter, slot};
+use model::time::ShardOrigin;
 use model::value::ValueRef;
 use model::{DatabaseId, FieldId, RetentionPolicyId, SeriesId};
 use std::fmt::Write;
@@ -31,7 +32,12 @@ fn body() -> String {
 }
 
 fn header() -> BatchHeader {
-    BatchHeader { database: DatabaseId(1), policy: RetentionPolicyId(1), shard_duration_ns: 1 << 50 }
+    BatchHeader {
+        database: DatabaseId(1),
+        policy: RetentionPolicyId(1),
+        shard_duration_ns: 1 << 50,
+        shard_origin: ShardOrigin::YearOne,
+    }
 }
 
 fn batch() -> Vec<u8> {

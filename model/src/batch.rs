@@ -9,7 +9,7 @@
 //! batch   := version u8 | database varint | policy varint | shard_duration_ns varint
 //!          | new_count varint | new_count × (len varint | series key bytes)
 //!          | rows until the end
-//! version := 1 shard groups are counted from 1970 | 2 from the year 1; all else is the same, and 2 is what is written
+//! version := 1 shard groups are counted from 1970 | 2 from the year 1 (feature level 2); all else is the same
 //! row     := head u8 | [series varint] | [time zigzag varint] | [field varint] | value
 //! head    := bits 0-2 type code | bit 3 same series | bit 4 same time | bit 5 same field | bit 6 compact value
 //! series  := id << 1 for a known one, place << 1 | 1 for a new one
@@ -24,8 +24,8 @@ use crate::time::ShardOrigin;
 use crate::value::{FieldType, ValueRef};
 use std::borrow::Cow;
 
-const VERSION: u8 = 2;
 const VERSION_OF_EPOCH: u8 = 1;
+const VERSION_OF_YEAR_ONE: u8 = 2;
 const SAME_SERIES: u8 = 1 << 3;
 const SAME_TIME: u8 = 1 << 4;
 const SAME_FIELD: u8 = 1 << 5;
@@ -62,13 +62,15 @@ pub struct BatchHeader {
     pub policy: RetentionPolicyId,
     /// The policy's shard duration when the batch was made, > 0.
     pub shard_duration_ns: i64,
+    /// From when the policy's shard groups are counted, where there is none yet.
+    pub shard_origin: ShardOrigin,
 }
 
 /// Why bytes are not a batch. They came through the log, so this is damage or a newer version, never bad input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// The first byte is not a version known here.
-    #[error("write batch has version {0}, this node knows {VERSION_OF_EPOCH} and {VERSION}")]
+    #[error("write batch has version {0}, this node knows {VERSION_OF_EPOCH} and {VERSION_OF_YEAR_ONE}")]
     Version(u8),
     /// A length or number reaches beyond the end, or has a value that cannot be.
     #[error("write batch is cut off or damaged at byte {0}")]
@@ -164,7 +166,10 @@ impl BatchWriter {
     /// The batch's bytes, appended to `out`.
     pub fn finish(self, out: &mut Vec<u8>) {
         out.reserve(self.encoded_len());
-        out.push(VERSION);
+        out.push(match self.header.shard_origin {
+            ShardOrigin::Epoch => VERSION_OF_EPOCH,
+            ShardOrigin::YearOne => VERSION_OF_YEAR_ONE,
+        });
         put_varint(out, u64::from(self.header.database.0));
         put_varint(out, u64::from(self.header.policy.0));
         put_varint(out, self.header.shard_duration_ns as u64);
@@ -179,7 +184,6 @@ impl BatchWriter {
 pub struct BatchReader<'a> {
     bytes: Cursor<'a>,
     header: BatchHeader,
-    shard_origin: ShardOrigin,
     new_series: Vec<&'a [u8]>,
     last: (u64, i64, u32),
 }
@@ -194,7 +198,7 @@ impl<'a> BatchReader<'a> {
         let mut bytes = Cursor { bytes, at: 0 };
         let shard_origin = match bytes.byte()? {
             VERSION_OF_EPOCH => ShardOrigin::Epoch,
-            VERSION => ShardOrigin::YearOne,
+            VERSION_OF_YEAR_ONE => ShardOrigin::YearOne,
             version => return Err(BatchError::Version(version)),
         };
         let database = DatabaseId(bytes.varint_u32()?);
@@ -208,13 +212,8 @@ impl<'a> BatchReader<'a> {
         for _ in 0..new_count {
             new_series.push(bytes.slice()?);
         }
-        let header = BatchHeader { database, policy, shard_duration_ns };
-        Ok(Self { bytes, header, shard_origin, new_series, last: (0, 0, 0) })
-    }
-
-    /// From when the policy's shard groups are counted, where there is none yet.
-    pub fn shard_origin(&self) -> ShardOrigin {
-        self.shard_origin
+        let header = BatchHeader { database, policy, shard_duration_ns, shard_origin };
+        Ok(Self { bytes, header, new_series, last: (0, 0, 0) })
     }
 
     /// What all rows share.
@@ -377,7 +376,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn header() -> BatchHeader {
-        BatchHeader { database: DatabaseId(3), policy: RetentionPolicyId(7), shard_duration_ns: 1 }
+        BatchHeader {
+            database: DatabaseId(3),
+            policy: RetentionPolicyId(7),
+            shard_duration_ns: 1,
+            shard_origin: ShardOrigin::YearOne,
+        }
     }
 
     fn any_value() -> impl Strategy<Value = ValueRef<'static>> {
@@ -428,7 +432,7 @@ mod tests {
         #[test]
         fn damaged_bytes_never_panic(bytes: Vec<u8>) {
             let mut bytes = bytes;
-            if let Some(first) = bytes.first_mut() { *first = VERSION; }
+            if let Some(first) = bytes.first_mut() { *first = VERSION_OF_YEAR_ONE; }
             if let Ok(reader) = BatchReader::new(&bytes) {
                 let _rows = reader.count();
             }
@@ -436,16 +440,14 @@ mod tests {
     }
 
     #[test]
-    fn batches_of_the_first_version_are_read() {
-        let mut bytes = Vec::new();
-        BatchWriter::new(header()).finish(&mut bytes);
-        assert_eq!(BatchReader::new(&bytes).unwrap().shard_origin(), ShardOrigin::YearOne);
-        bytes[0] = VERSION_OF_EPOCH;
-        let reader = BatchReader::new(&bytes).unwrap();
-        assert_eq!((reader.shard_origin(), reader.header()), (ShardOrigin::Epoch, header()));
-        for unknown in [0, VERSION + 1] {
-            bytes[0] = unknown;
-            assert_eq!(BatchReader::new(&bytes).err(), Some(BatchError::Version(unknown)));
+    fn the_version_tells_from_when_shard_groups_are_counted() {
+        for (shard_origin, version) in [(ShardOrigin::Epoch, 1), (ShardOrigin::YearOne, 2)] {
+            let header = BatchHeader { shard_origin, ..header() };
+            let mut bytes = Vec::new();
+            BatchWriter::new(header).finish(&mut bytes);
+            assert_eq!((bytes[0], BatchReader::new(&bytes).unwrap().header()), (version, header));
+            bytes[0] = 3;
+            assert_eq!(BatchReader::new(&bytes).err(), Some(BatchError::Version(3)));
         }
     }
 

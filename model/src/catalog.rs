@@ -23,8 +23,10 @@ pub use policy::{RetentionPolicy, default_shard_duration_ns};
 pub use subscription::{Destination, Subscription, SubscriptionMode};
 pub use user::{Access, PasswordHash, User};
 
+use crate::feature_level::SHARD_GROUPS_FROM_YEAR_ONE;
 use crate::id::{DatabaseId, GroupId, NodeId, RetentionPolicyId};
 use crate::placement::Placement;
+use crate::time::ShardOrigin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -98,6 +100,15 @@ pub struct Database {
 }
 
 impl Catalog {
+    /// From when new shard groups are counted, at the level that the cluster writes.
+    pub fn shard_origin(&self) -> ShardOrigin {
+        if self.feature_level < SHARD_GROUPS_FROM_YEAR_ONE {
+            ShardOrigin::Epoch
+        } else {
+            ShardOrigin::YearOne
+        }
+    }
+
     /// Applies one command. On `Err` the catalog is as before, except for `version`, which always counts.
     ///
     /// # Errors
@@ -106,8 +117,8 @@ impl Catalog {
     pub fn apply(&mut self, command: &CatalogCommand) -> Result<(), CatalogError> {
         self.version += 1;
         match command {
-            CatalogCommand::Bootstrap { cluster, nodes, slots, placement } => {
-                self.bootstrap(cluster, nodes, slots, placement)
+            CatalogCommand::Bootstrap { cluster, nodes, slots, placement, feature_level } => {
+                self.bootstrap(cluster, nodes, (slots, placement), *feature_level)
             }
             CatalogCommand::PutNode { id, info } => self.put_node(*id, info),
             CatalogCommand::Replace { info, feature_level } => self.replace_node(info, *feature_level),

@@ -7,8 +7,12 @@
 /// The newest level this version knows. One more whenever something new is written to logs, states, snapshots or other nodes
 /// that earlier versions cannot read.
 ///
-/// 1: everything up to version 0.1.
-pub const FEATURE_LEVEL: u32 = 1;
+/// 1: everything before there were levels. 2: write batches whose shard groups are counted from the year 1, see
+/// [`crate::batch`].
+pub const FEATURE_LEVEL: u32 = 2;
+
+/// From this level on new shard groups are counted from the year 1.
+pub const SHARD_GROUPS_FROM_YEAR_ONE: u32 = 2;
 
 /// The level of somebody who says `told`; those from before there were levels say 0.
 pub fn level_told(told: u32) -> u32 {

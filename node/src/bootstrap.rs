@@ -86,8 +86,8 @@ impl Membership {
             match self.look_around(&members).await {
                 Around::Founded(addresses) => self.join(&addresses, report).await?,
                 Around::Unknown(reason) => report(reason),
-                Around::AllBlank(volumes) if leads => {
-                    let record = found(&members, volumes, groups);
+                Around::AllBlank(founders) if leads => {
+                    let record = found(&members, founders, groups);
                     if let Some(identity) = self.volume.part_in(&record, &self.info.peer_addr) {
                         tracing::info!(cluster = record.cluster, members = members.len(), "cluster founded");
                         self.adopt(identity)?;
@@ -127,8 +127,7 @@ impl Membership {
                 )),
             };
         }
-        let volumes = answers.into_iter().map(|answer| answer.map(|identity| identity.volume));
-        volumes.collect::<Result<_, _>>().map_or_else(Around::Unknown, Around::AllBlank)
+        answers.into_iter().collect::<Result<_, _>>().map_or_else(Around::Unknown, Around::AllBlank)
     }
 
     /// Asks the members one after the other for a place in their cluster.
@@ -190,8 +189,8 @@ async fn place_in_cluster(
 enum Around {
     /// These belong to a cluster, all to the same one.
     Founded(Vec<String>),
-    /// All are blank; their volumes.
-    AllBlank(Vec<String>),
+    /// All are blank.
+    AllBlank(Vec<IdentityInfo>),
     /// Somebody may know of a cluster and does not say so. There is nothing to do but wait.
     Unknown(String),
 }
@@ -204,16 +203,23 @@ async fn ask(connect: &dyn Connect, address: &str) -> Result<IdentityInfo, Strin
 /// The record of a new cluster.
 fn found(
     members: &[String],
-    volumes: Vec<String>,
+    told: Vec<IdentityInfo>,
     (groups, replication_factor): (u32, u32),
 ) -> FoundingRecord {
-    let founders = members.iter().zip(volumes).zip(1..).map(|((address, volume), id)| Founder {
+    let known_to_all = told.iter().map(|founder| founder.feature_level).min();
+    let founders = members.iter().zip(told).zip(1..).map(|((address, founder), id)| Founder {
         id,
         peer_addr: address.clone(),
-        volume,
+        volume: founder.volume,
     });
-    let cluster = uuid::Uuid::new_v4().to_string();
-    FoundingRecord { cluster, groups, replication_factor, founders: founders.collect() }
+    FoundingRecord {
+        cluster: uuid::Uuid::new_v4().to_string(),
+        groups,
+        replication_factor,
+        // Who knows level 1 only does not know that a record can name one.
+        feature_level: known_to_all.filter(|level| *level > 1).unwrap_or(0),
+        founders: founders.collect(),
+    }
 }
 
 /// Tells every founding member that does not know it yet, until all do.
@@ -263,6 +269,7 @@ fn to_wire(record: &FoundingRecord) -> peer::FoundingInfo {
         cluster: record.cluster.clone(),
         groups: record.groups,
         replication_factor: record.replication_factor,
+        feature_level: record.feature_level,
         founders: founders
             .map(|f| FounderInfo { id: f.id, peer_addr: f.peer_addr.clone(), volume: f.volume.clone() })
             .collect(),
@@ -275,6 +282,7 @@ fn from_wire(info: &peer::FoundingInfo) -> FoundingRecord {
         cluster: info.cluster.clone(),
         groups: info.groups,
         replication_factor: info.replication_factor,
+        feature_level: info.feature_level,
         founders: founders
             .map(|f| Founder { id: f.id, peer_addr: f.peer_addr.clone(), volume: f.volume.clone() })
             .collect(),

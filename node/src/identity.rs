@@ -38,6 +38,10 @@ pub(crate) struct FoundingRecord {
     /// Replicas of each; 0 in a record from before that could be chosen: one on every founder.
     #[serde(default)]
     pub(crate) replication_factor: u32,
+    /// What the cluster writes from the beginning, see `model::feature_level`; 0 if a founder knows no more than level 1,
+    /// and in a record from before this was noted.
+    #[serde(default)]
+    pub(crate) feature_level: u32,
     /// The founding members, ids from 1.
     pub(crate) founders: Vec<Founder>,
 }
@@ -225,7 +229,13 @@ mod tests {
 
     fn record(volume: &str) -> FoundingRecord {
         let founder = Founder { id: 1, peer_addr: "a:8088".into(), volume: volume.into() };
-        FoundingRecord { cluster: "c".into(), groups: 8, replication_factor: 3, founders: vec![founder] }
+        FoundingRecord {
+            cluster: "c".into(),
+            groups: 8,
+            replication_factor: 3,
+            feature_level: 0,
+            founders: vec![founder],
+        }
     }
 
     #[test]

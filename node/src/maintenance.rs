@@ -102,6 +102,7 @@ fn missing(catalog: &Catalog, identity: &Identity, info: &NodeInfo) -> Missing {
             nodes: nodes.collect(),
             slots: placement::even_slot_table(record.groups).into(),
             placement: founding_placement(record),
+            feature_level: record.feature_level,
         });
     }
     let id = identity.node_id();

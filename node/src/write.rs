@@ -174,8 +174,14 @@ impl NodeCoordinator {
         let series = Replicas { database: database.id, stores: self.stores() };
         let (now_ns, limits) = (self.clock.now_ns(), self.limits.series);
         let work = move || {
-            let surroundings =
-                Surroundings { database: &database, slots: &catalog.slots, now_ns, series: &series, limits };
+            let surroundings = Surroundings {
+                database: &database,
+                slots: &catalog.slots,
+                now_ns,
+                shard_origin: catalog.shard_origin(),
+                series: &series,
+                limits,
+            };
             prepare(&request, &surroundings)
         };
         blocking::run(work).await.map_err(|e| WriteError::Internal(e.to_string()))

@@ -308,6 +308,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 mod tests {
     use super::*;
     use model::batch::BatchHeader;
+    use model::time::ShardOrigin;
     use proptest::prelude::*;
 
     #[test]
@@ -341,8 +342,12 @@ mod tests {
     #[test]
     fn what_cannot_be_applied_is_not_proposed() {
         let data = GroupId(1);
-        let header =
-            BatchHeader { database: DatabaseId(1), policy: RetentionPolicyId(1), shard_duration_ns: 1 };
+        let header = BatchHeader {
+            database: DatabaseId(1),
+            policy: RetentionPolicyId(1),
+            shard_duration_ns: 1,
+            shard_origin: ShardOrigin::YearOne,
+        };
         check(data, &write(BatchWriter::new(header))).unwrap();
         assert!(check(data, b"").is_err());
         assert!(check(data, &[WRITE, 99]).is_err());
@@ -364,8 +369,12 @@ mod tests {
     }
 
     fn one_row() -> Bytes {
-        let header =
-            BatchHeader { database: DatabaseId(1), policy: RetentionPolicyId(1), shard_duration_ns: 1 };
+        let header = BatchHeader {
+            database: DatabaseId(1),
+            policy: RetentionPolicyId(1),
+            shard_duration_ns: 1,
+            shard_origin: ShardOrigin::YearOne,
+        };
         let mut batch = BatchWriter::new(header);
         let series = batch.add_series(b"m,a=1");
         let value = model::value::ValueRef::Integer(7);

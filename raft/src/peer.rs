@@ -44,6 +44,8 @@ pub struct FoundingInfo {
     pub groups: u32,
     /// Replicas of each; 0: one on every founder.
     pub replication_factor: u32,
+    /// What the cluster writes from the beginning; 0: as for its catalog.
+    pub feature_level: u32,
     /// The first members.
     pub founders: Vec<FounderInfo>,
 }
@@ -126,6 +128,7 @@ pub async fn bootstrap(
         founders: founders_to_wire(&founding.founders),
         groups: founding.groups,
         replication_factor: founding.replication_factor,
+        feature_level: founding.feature_level,
     };
     let mut client = client(connect, address, node, timeout)?;
     let reply = rpc::within(node, timeout, client.bootstrap(request)).await?;
@@ -158,8 +161,14 @@ pub async fn join(
         return Err(PeerError::Refused { node: NodeId(0), reason: reply.refusal });
     }
     let founders = reply.founders.into_iter().map(founder_from_wire).collect();
-    let (cluster, groups, replication_factor) = (reply.cluster, reply.groups, reply.replication_factor);
-    Ok((NodeId(reply.node), FoundingInfo { cluster, groups, replication_factor, founders }))
+    let founding = FoundingInfo {
+        cluster: reply.cluster,
+        groups: reply.groups,
+        replication_factor: reply.replication_factor,
+        feature_level: reply.feature_level,
+        founders,
+    };
+    Ok((NodeId(reply.node), founding))
 }
 
 /// The place of a blank volume in the cluster of the node that is asked.
@@ -182,8 +191,15 @@ pub(crate) async fn place_of(
         }
     };
     let founders = founders_to_wire(&founding.founders);
-    let FoundingInfo { cluster, groups, replication_factor, .. } = founding;
-    Ok(wire::JoinReply { refusal: String::new(), node, cluster, founders, groups, replication_factor })
+    Ok(wire::JoinReply {
+        refusal: String::new(),
+        node,
+        cluster: founding.cluster,
+        founders,
+        groups: founding.groups,
+        replication_factor: founding.replication_factor,
+        feature_level: founding.feature_level,
+    })
 }
 
 fn founders_to_wire(founders: &[FounderInfo]) -> Vec<wire::Founder> {
@@ -213,6 +229,11 @@ fn client(
 
 pub(crate) fn founding_from_wire(request: wire::BootstrapRequest) -> FoundingInfo {
     let founders = request.founders.into_iter().map(founder_from_wire);
-    let (cluster, groups, replication_factor) = (request.cluster, request.groups, request.replication_factor);
-    FoundingInfo { cluster, groups, replication_factor, founders: founders.collect() }
+    FoundingInfo {
+        cluster: request.cluster,
+        groups: request.groups,
+        replication_factor: request.replication_factor,
+        feature_level: request.feature_level,
+        founders: founders.collect(),
+    }
 }

@@ -4,6 +4,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use model::batch::{BatchHeader, BatchWriter, Row};
 use model::scan::{ColumnBatch, ColumnReader, Order};
+use model::time::ShardOrigin;
 use model::value::ValueRef;
 use model::{DatabaseId, FieldId, RetentionPolicyId, SeriesId, TagPredicate, TimeRange};
 use std::sync::LazyLock;
@@ -33,7 +34,12 @@ fn filled(compacted: bool) -> Filled {
     let dir = tempfile::tempdir().expect("a directory");
     let shared = Shared::new(&StorageConfig::default()).expect("an environment");
     let store = ShardStore::open(&dir.path().join("state"), &shared).expect("a store");
-    let header = BatchHeader { database: DB, policy: RP, shard_duration_ns: 7 * DAY_NS };
+    let header = BatchHeader {
+        database: DB,
+        policy: RP,
+        shard_duration_ns: 7 * DAY_NS,
+        shard_origin: ShardOrigin::YearOne,
+    };
     for day in 0..DAYS {
         let mut batch = BatchWriter::new(header);
         let keys: Vec<_> = (0..SERIES)

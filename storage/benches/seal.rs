@@ -10,6 +10,7 @@ mod shapes;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use model::batch::{BatchHeader, BatchWriter, Row, RowSeries};
+use model::time::ShardOrigin;
 use model::value::ValueRef;
 use model::{DatabaseId, FieldId, FieldType, RetentionPolicyId};
 use shapes::{ALL, Column, HEAPSTER, HEAPSTER_RATES, Shape};
@@ -71,6 +72,7 @@ impl Load {
             database: DatabaseId(1),
             policy: RetentionPolicyId(1),
             shard_duration_ns: 7 * 1_440 * MINUTE,
+            shard_origin: ShardOrigin::YearOne,
         };
         let mut batch = BatchWriter::new(header);
         for (place, column) in self.columns.iter_mut().enumerate() {

@@ -8,44 +8,60 @@ use chaos_tests::report::{Failures, say};
 use chaos_tests::workload::create_database;
 use chaos_tests::workload::paced::PacedLoad;
 use chaos_tests::{Cluster, Settings};
+use model::feature_level::FEATURE_LEVEL;
 use std::time::Duration;
+
+/// What a later version knows.
+const NEXT: u32 = FEATURE_LEVEL + 1;
 
 #[test]
 fn a_rolling_upgrade_raises_the_level_and_older_versions_are_refused() {
     let _turn = turn_beside_others("feature_levels: a rolling upgrade, then a node of the old version");
     let mut cluster = Cluster::start(&Settings::default());
     create_database(&mut cluster.client(0), DATABASE);
-    wait_until("the level of the founders", 20, || level(&cluster, 0) == Some(1));
+    wait_until("the level of the founders", 20, || level(&cluster, 0) == Some(u64::from(FEATURE_LEVEL)));
     let load = PacedLoad::start(&cluster.addresses(), 40);
     for node in 0..3 {
-        assert_eq!(level(&cluster, node), Some(1), "a node of the old version is left");
+        assert_eq!(
+            level(&cluster, node),
+            Some(u64::from(FEATURE_LEVEL)),
+            "a node of the old version is left"
+        );
         cluster.process(node).signal(Signal::Terminate);
         assert!(cluster.process(node).wait_for_end(20), "node {node} does not stop");
         cluster.kill(node);
-        cluster.launch_with(node, &knowing(2));
+        cluster.launch_with(node, &knowing(NEXT));
         cluster.wait_ready(node);
         cluster.wait_caught_up();
     }
     for node in 0..3 {
-        wait_until("the level that all know", 20, || level(&cluster, node) == Some(2));
+        wait_until("the level that all know", 20, || level(&cluster, node) == Some(u64::from(NEXT)));
     }
-    wait_until("it is on the disk", 20, || format_of(&cluster, 2).contains("feature_level = 2"));
+    wait_until("it is on the disk", 20, || {
+        format_of(&cluster, 2).contains(&format!("feature_level = {NEXT}"))
+    });
 
     cluster.kill(2);
-    cluster.launch_with(2, &knowing(1));
+    cluster.launch_with(2, &knowing(FEATURE_LEVEL));
     wait_until("the old version ends on data that it cannot read", 20, || !cluster.process(2).is_running());
     let log = std::fs::read_to_string(cluster.log(2)).unwrap();
-    assert!(log.contains("written at feature level 2") && log.contains("knows levels up to 1"), "{log}");
+    assert!(
+        log.contains(&format!("written at feature level {NEXT}"))
+            && log.contains(&format!("knows levels up to {FEATURE_LEVEL}")),
+        "{log}"
+    );
 
     cluster.kill(2);
     std::fs::remove_dir_all(cluster.data_directory(2)).unwrap();
-    cluster.launch_with(2, &knowing(1));
+    cluster.launch_with(2, &knowing(FEATURE_LEVEL));
     wait_until("a blank volume of the old version is told why it has no place", 30, || {
         let mut admin = cluster.admin(2).with_timeout(Duration::from_secs(5));
-        admin.get("/readyz").is_ok_and(|answer| answer.text().contains("feature levels up to 1"))
+        admin
+            .get("/readyz")
+            .is_ok_and(|answer| answer.text().contains(&format!("feature levels up to {FEATURE_LEVEL}")))
     });
     cluster.kill(2);
-    cluster.launch_with(2, &knowing(2));
+    cluster.launch_with(2, &knowing(NEXT));
     cluster.wait_ready(2);
 
     let history = load.finish();

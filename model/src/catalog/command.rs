@@ -19,6 +19,9 @@ pub enum CatalogCommand {
         slots: Arc<[GroupId]>,
         /// Data group → nodes.
         placement: Placement,
+        /// What the cluster writes from the beginning, see [`crate::feature_level`]; 0 where a founder knows no more than
+        /// level 1, and may not know of this.
+        feature_level: u32,
     },
     /// Changes the addresses of a member.
     PutNode {

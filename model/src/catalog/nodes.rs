@@ -14,8 +14,8 @@ impl Catalog {
         &mut self,
         cluster: &str,
         nodes: &[(NodeId, NodeInfo)],
-        slots: &Arc<[GroupId]>,
-        placement: &Placement,
+        (slots, placement): (&Arc<[GroupId]>, &Placement),
+        feature_level: u32,
     ) -> Result<(), CatalogError> {
         if self.cluster == cluster {
             return Ok(());
@@ -28,6 +28,7 @@ impl Catalog {
         self.next_node = nodes.iter().map(|(id, _)| id.0 + 1).max().unwrap_or(1);
         self.slots = Arc::clone(slots);
         self.placement = placement.clone();
+        self.feature_level = feature_level;
         Ok(())
     }
 
@@ -94,6 +95,7 @@ pub(super) mod tests {
             nodes: nodes.collect(),
             slots: [GroupId(1)].into(),
             placement: Placement::default(),
+            feature_level: 0,
         };
         let mut catalog = Catalog::default();
         catalog.apply(&command).unwrap();

@@ -3,6 +3,7 @@
 
 use model::batch::{BatchHeader, BatchReader, BatchWriter, Row, RowSeries};
 use model::line_protocol::{LineReader, Lines, RawLines, parse};
+use model::time::ShardOrigin;
 use model::value::ValueRef;
 use model::{DatabaseId, Delete, FieldId, RetentionPolicyId, SeriesId};
 use std::time::{Duration, Instant};
@@ -43,6 +44,7 @@ fn fuzz_changed_batches() {
             database: DatabaseId(1),
             policy: RetentionPolicyId(2),
             shard_duration_ns: 3_600_000_000_000,
+            shard_origin: ShardOrigin::YearOne,
         };
         let mut writer = BatchWriter::new(header);
         let new = writer.add_series(b"m,h=a");

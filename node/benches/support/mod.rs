@@ -58,6 +58,7 @@ impl World {
             database: &self.catalog.databases[0],
             slots: &self.catalog.slots,
             now_ns: 0,
+            shard_origin: self.catalog.shard_origin(),
             series: &self.replicas,
             limits: SeriesLimits { series_max: 1_000_000, values_max: 100_000 },
         };

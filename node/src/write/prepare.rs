@@ -13,6 +13,7 @@ use model::GroupId;
 use model::batch::BatchHeader;
 use model::catalog::{Database, NewField, RetentionPolicy};
 use model::line_protocol::{self, Complaints, LineReader};
+use model::time::ShardOrigin;
 
 /// What preparing needs to know besides the body.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct Surroundings<'c> {
     pub slots: &'c [GroupId],
     /// For lines without a time, and for what is too old.
     pub now_ns: i64,
+    /// From when new shard groups are counted.
+    pub shard_origin: ShardOrigin,
     /// The series of the database.
     pub series: &'c dyn SeriesDirectory,
     /// How many of them there may be.
@@ -159,6 +162,7 @@ impl<'c> Router<'c> {
             database: around.database.id,
             policy: policy.id,
             shard_duration_ns: policy.shard_duration_ns,
+            shard_origin: around.shard_origin,
         };
         let groups = around.slots.iter().map(|group| group.0 as usize).max().unwrap_or(1);
         Ok(Self {

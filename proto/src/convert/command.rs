@@ -28,13 +28,16 @@ pub fn decode_catalog_command(bytes: &[u8]) -> Result<CatalogCommand, DecodeErro
 
 fn to_wire(command: &CatalogCommand) -> Wire {
     match command {
-        CatalogCommand::Bootstrap { cluster, nodes, slots, placement } => Wire::Bootstrap(wire::Bootstrap {
-            cluster: cluster.clone(),
-            nodes: nodes.iter().map(|(id, info)| node_to_wire(*id, info)).collect(),
-            slots: slots.iter().map(|g| g.0).collect(),
-            replication_factor: placement.factor,
-            placement: groups_to_wire(&placement.groups),
-        }),
+        CatalogCommand::Bootstrap { cluster, nodes, slots, placement, feature_level } => {
+            Wire::Bootstrap(wire::Bootstrap {
+                cluster: cluster.clone(),
+                nodes: nodes.iter().map(|(id, info)| node_to_wire(*id, info)).collect(),
+                slots: slots.iter().map(|g| g.0).collect(),
+                replication_factor: placement.factor,
+                placement: groups_to_wire(&placement.groups),
+                feature_level: *feature_level,
+            })
+        }
         CatalogCommand::Membership(command) => Wire::Membership(membership::to_wire(command)),
         CatalogCommand::PutNode { id, info } => {
             Wire::PutNode(wire::PutNode { node: Some(node_to_wire(*id, info)) })
@@ -125,6 +128,7 @@ fn from_wire(command: Wire) -> Result<CatalogCommand, DecodeError> {
             nodes: c.nodes.into_iter().map(node_from_wire).collect(),
             slots: c.slots.into_iter().map(GroupId).collect(),
             placement: Placement { factor: c.replication_factor, groups: groups_from_wire(c.placement) },
+            feature_level: c.feature_level,
         },
         Wire::Membership(c) => CatalogCommand::Membership(membership::from_wire(c)?),
         Wire::PutNode(c) => {
@@ -350,12 +354,13 @@ pub(super) mod tests {
         let slots = proptest::collection::vec(0u32..9, 0..20);
         let fields = proptest::collection::vec(any_field(), 0..6);
         prop_oneof![
-            (any_name(), nodes, slots, 0u32..6, membership::tests::any_groups()).prop_map(
-                |(cluster, nodes, slots, factor, groups)| CatalogCommand::Bootstrap {
+            (any_name(), nodes, slots, 0u32..6, membership::tests::any_groups(), 0u32..4).prop_map(
+                |(cluster, nodes, slots, factor, groups, feature_level)| CatalogCommand::Bootstrap {
                     cluster,
                     nodes,
                     slots: slots.into_iter().map(GroupId).collect(),
                     placement: Placement { factor, groups },
+                    feature_level,
                 }
             ),
             membership::tests::any_membership_command().prop_map(CatalogCommand::Membership),

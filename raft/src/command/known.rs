@@ -45,13 +45,18 @@ pub(crate) fn with_ids(command: &[u8], store: &ShardStore) -> Option<Bytes> {
 mod tests {
     use super::*;
     use model::batch::BatchHeader;
+    use model::time::ShardOrigin;
     use model::value::ValueRef;
     use model::{DatabaseId, FieldId, RetentionPolicyId, SeriesId};
     use storage::{ApplyMarker, Shared};
 
     fn command(keys: &[&str]) -> Bytes {
-        let header =
-            BatchHeader { database: DatabaseId(1), policy: RetentionPolicyId(1), shard_duration_ns: 1 << 50 };
+        let header = BatchHeader {
+            database: DatabaseId(1),
+            policy: RetentionPolicyId(1),
+            shard_duration_ns: 1 << 50,
+            shard_origin: ShardOrigin::YearOne,
+        };
         let mut writer = BatchWriter::new(header);
         let series: Vec<RowSeries> = keys.iter().map(|key| writer.add_series(key.as_bytes())).collect();
         for time in 0..3 {

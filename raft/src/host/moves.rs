@@ -271,6 +271,7 @@ mod tests {
             nodes: (1..=nodes).map(|id| (NodeId(id), NodeInfo::default())).collect(),
             slots: [GroupId(1)].into(),
             placement: Placement { factor: 3, groups: [(GroupId(1), ids(&[1, 2, 3]))].into() },
+            feature_level: 0,
         };
         catalog.apply(&bootstrap).unwrap();
         catalog

@@ -3,6 +3,7 @@
 use model::batch::{BatchHeader, BatchWriter, Row};
 use model::delete::Measurements;
 use model::scan::GroupReader;
+use model::time::ShardOrigin;
 use model::value::{ValueRef, Values};
 use model::{
     DatabaseId, Delete, FieldId, GroupId, NodeId, RetentionPolicyId, SeriesKey, TagPredicate, TimeRange,
@@ -264,7 +265,12 @@ pub(crate) fn key() -> SeriesKey {
 
 /// The command that writes one point of the one series that tests use.
 pub(crate) fn point(time: i64, value: i64) -> bytes::Bytes {
-    let header = BatchHeader { database: DATABASE, policy: POLICY, shard_duration_ns: HOUR_NS };
+    let header = BatchHeader {
+        database: DATABASE,
+        policy: POLICY,
+        shard_duration_ns: HOUR_NS,
+        shard_origin: ShardOrigin::YearOne,
+    };
     let mut batch = BatchWriter::new(header);
     let series = batch.add_series(&key().0);
     batch.push(&Row { series, time, field: FIELD, value: ValueRef::Integer(value) });

@@ -25,7 +25,13 @@ fn four_nodes() -> Cluster {
     let placement = Placement { factor: 3, groups: founding };
     change(
         &cluster,
-        &CatalogCommand::Bootstrap { cluster: "c".to_owned(), nodes, slots: [DATA].into(), placement },
+        &CatalogCommand::Bootstrap {
+            cluster: "c".to_owned(),
+            nodes,
+            slots: [DATA].into(),
+            placement,
+            feature_level: 0,
+        },
     );
     cluster
 }

@@ -3,6 +3,7 @@
 use crate::cluster::{Cluster, DATA, DATABASE, FIELD, HOUR_NS, POLICY, in_seconds, tuning};
 use model::batch::{BatchHeader, BatchWriter, Row};
 use model::scan::{Bounds, ColumnBatch, EvenWindows, GroupReader, Order, PolicyReader, SeriesRef};
+use model::time::ShardOrigin;
 use model::value::{ValueRef, Values};
 use model::{FieldId, SeriesId, TagPredicate, TimeRange};
 use raft::{NoMemory, ReadAccount, ReadFailure, RemoteReader};
@@ -49,7 +50,12 @@ fn reader(cluster: &Cluster, from: usize, to: usize, account: &Arc<Account>) -> 
 
 /// Series of several tags and fields, over some hours, and one that is long.
 fn fill(cluster: &Cluster) {
-    let header = BatchHeader { database: DATABASE, policy: POLICY, shard_duration_ns: HOUR_NS };
+    let header = BatchHeader {
+        database: DATABASE,
+        policy: POLICY,
+        shard_duration_ns: HOUR_NS,
+        shard_origin: ShardOrigin::YearOne,
+    };
     let submit = |batch| {
         let group = cluster.group(0, DATA);
         let submitted = group.submit(raft::command::write(batch), in_seconds(20));

@@ -3,6 +3,7 @@
 use flate2::read::MultiGzDecoder;
 use model::batch::{BatchHeader, BatchWriter, Row, RowSeries};
 use model::placement::{SLOTS, even_slot_table, slot};
+use model::time::ShardOrigin;
 use model::value::ValueRef;
 use model::{DatabaseId, FieldId, RetentionPolicyId};
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ impl Corpus {
             database: DatabaseId(1),
             policy: RetentionPolicyId(1),
             shard_duration_ns: 7 * 24 * 3_600_000_000_000,
+            shard_origin: ShardOrigin::YearOne,
         };
         let mut writers: Vec<BatchWriter> = (0..GROUPS).map(|_| BatchWriter::new(header)).collect();
         let time = START_NS + scrape * INTERVAL_NS;

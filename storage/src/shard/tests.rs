@@ -8,6 +8,7 @@ use crate::rocks::Table;
 use model::batch::{BatchHeader, BatchWriter, Row};
 use model::delete::Measurements;
 use model::scan::ScanError;
+use model::time::ShardOrigin;
 use model::value::ValueRef;
 use model::{FieldId, FieldType, TagPredicate, TimeRange};
 use tempfile::TempDir;
@@ -27,7 +28,12 @@ fn at(index: u64) -> ApplyMarker {
 }
 
 fn write(store: &ShardStore, index: u64, times: impl Iterator<Item = i64>) {
-    let header = BatchHeader { database: DB, policy: RP, shard_duration_ns: 1 << 50 };
+    let header = BatchHeader {
+        database: DB,
+        policy: RP,
+        shard_duration_ns: 1 << 50,
+        shard_origin: ShardOrigin::Epoch,
+    };
     let mut batch = BatchWriter::new(header);
     let series = batch.add_series(b"m");
     for time in times {

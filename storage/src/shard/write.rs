@@ -14,7 +14,7 @@ use crate::error::StorageError;
 use hashbrown::hash_map::Entry;
 use model::batch::{BatchHeader, BatchReader, Row, RowSeries};
 use model::series::{measurement_len, text, unescape};
-use model::time::{ShardOrigin, TIME_MAX, TIME_MIN};
+use model::time::{TIME_MAX, TIME_MIN};
 use model::value::ValueRef;
 use model::{FieldId, FieldType, SeriesId};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ struct NewSeries<'a> {
 /// Applies the batch; answers whether its database and policy exist here. The caller holds off other entries.
 pub(super) fn apply(inner: &Inner, batch: &[u8]) -> Result<bool, StorageError> {
     let mut rows = BatchReader::new(batch)?;
-    let (header, origin) = (rows.header(), rows.shard_origin());
+    let header = rows.header();
     let new_series = {
         let mut state = inner.state.write();
         if !state.takes(&header) {
@@ -63,7 +63,7 @@ pub(super) fn apply(inner: &Inner, batch: &[u8]) -> Result<bool, StorageError> {
         }
         let mut state = inner.state.write();
         state.accept_rows(&header, &new_series, read.drain(..), &mut accepted)?;
-        state.push_rows((&header, origin), &new_series, &accepted)?;
+        state.push_rows(&header, &new_series, &accepted)?;
         drop(state);
         accepted.clear();
     }
@@ -160,7 +160,7 @@ impl State {
     /// Stores the rows, and indexes the series that have their first point in some partition.
     fn push_rows(
         &mut self,
-        (header, origin): (&BatchHeader, ShardOrigin),
+        header: &BatchHeader,
         new_series: &NewSeries<'_>,
         rows: &[Accepted<'_>],
     ) -> Result<(), StorageError> {
@@ -171,7 +171,7 @@ impl State {
                 Entry::Occupied(policy) => policy.into_mut(),
                 Entry::Vacant(place) => place.insert(Policy::new(header.database)),
             };
-            let groups = (header.shard_duration_ns, origin);
+            let groups = (header.shard_duration_ns, header.shard_origin);
             let (start, partition) = policy.partition_at(row.time, groups, &mut self.incarnation);
             let bytes_before = partition.head.bytes();
             // Rows of one partition mostly come together.

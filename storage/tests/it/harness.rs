@@ -2,6 +2,7 @@
 
 use model::batch::{BatchHeader, BatchWriter, Row, RowSeries};
 use model::scan::{Bounds, ChunkStats, ColumnBatch, ColumnReader, Order, Run};
+use model::time::ShardOrigin;
 use model::value::{ValueRef, Values};
 use model::{DatabaseId, FieldId, FieldValue, RetentionPolicyId, SeriesId, TimeRange};
 use std::path::Path;
@@ -134,7 +135,7 @@ impl Replica {
 }
 
 pub(crate) fn header(database: DatabaseId, policy: RetentionPolicyId) -> BatchHeader {
-    BatchHeader { database, policy, shard_duration_ns: 24 * HOUR }
+    BatchHeader { database, policy, shard_duration_ns: 24 * HOUR, shard_origin: ShardOrigin::YearOne }
 }
 
 /// A point to write.

@@ -77,8 +77,12 @@ fn store(
 ) -> Result<(), Disagreement> {
     let database = &catalog.databases[0];
     let policy = database.default_policy().unwrap();
-    let header =
-        BatchHeader { database: database.id, policy: policy.id, shard_duration_ns: policy.shard_duration_ns };
+    let header = BatchHeader {
+        database: database.id,
+        policy: policy.id,
+        shard_duration_ns: policy.shard_duration_ns,
+        shard_origin: catalog.shard_origin(),
+    };
     for line in &parsed.lines {
         let time = line.time.unwrap_or(now_ns);
         if policy.duration_ns != 0 && time < now_ns - policy.duration_ns {

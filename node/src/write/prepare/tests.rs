@@ -84,6 +84,7 @@ fn run_limited(catalog: &Catalog, request: &WriteRequest, known: &[&[u8]], limit
         database: &catalog.databases[0],
         slots: &catalog.slots,
         now_ns: NOW,
+        shard_origin: catalog.shard_origin(),
         series: &series,
         limits,
     };
