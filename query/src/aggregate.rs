@@ -136,7 +136,8 @@ fn copy(points: &Points, row: usize, out: &mut Points) {
     out.push(points.times[row], points.values[row].clone(), points.aux_of(row));
 }
 
-/// Calls `f` with the start and the rows of each window, in the order of the points.
+/// Calls `f` with the start and the rows of each window, in the order of the points. Without GROUP BY time all rows are in one,
+/// also those of a subquery or of distinct() whose time is not in the range.
 pub(crate) fn each_window(
     points: &Points,
     window: &Window,
@@ -147,7 +148,7 @@ pub(crate) fn each_window(
     while from < points.len() {
         let (start, end) = window.bounds(points.times[from], range);
         let mut to = from + 1;
-        while to < points.len() && (start..end).contains(&points.times[to]) {
+        while to < points.len() && (window.is_none() || (start..end).contains(&points.times[to])) {
             to += 1;
         }
         f(start, from..to);

@@ -115,7 +115,9 @@ fn check(expr: &Expr, is_field: &impl Fn(&str) -> bool) -> Result<(), QueryError
 
 fn check_comparison(binary: &BinaryExpr, is_field: &impl Fn(&str) -> bool) -> Result<(), QueryError> {
     const FIELDS: &str = "fields not supported in WHERE clause during deletion";
-    let Expr::VarRef(tag) = &binary.lhs else { return Err(QueryError::statement(FIELDS)) };
+    let ((Expr::VarRef(tag), value) | (value, Expr::VarRef(tag))) = (&binary.lhs, &binary.rhs) else {
+        return Err(QueryError::statement(FIELDS));
+    };
     let is_tag = tag.data_type == Some(DataType::Tag);
     if tag.data_type.is_some_and(|of| of != DataType::Tag) || !is_tag && is_field(&tag.name) {
         return Err(QueryError::statement(FIELDS));
@@ -123,7 +125,7 @@ fn check_comparison(binary: &BinaryExpr, is_field: &impl Fn(&str) -> bool) -> Re
     if is_system(&tag.name) && &*tag.name != NAME {
         return Err(QueryError::Statement(format!("{} is not supported during deletion", tag.name)));
     }
-    match (binary.op, &binary.rhs) {
+    match (binary.op, value) {
         (BinaryOp::Eq | BinaryOp::NotEq, Expr::String(_))
         | (BinaryOp::EqRegex | BinaryOp::NotEqRegex, Expr::Regex(_)) => Ok(()),
         (BinaryOp::Eq | BinaryOp::NotEq, Expr::VarRef(_)) => {
@@ -195,6 +197,7 @@ mod tests {
         check("DELETE FROM m WHERE false", expect![[""]]);
         check("DELETE FROM nope", expect![[""]]);
         check("DROP SERIES FROM m WHERE g = 'x'", expect![[r#"Named("m") Equal("g", "x") always"#]]);
+        check("DELETE FROM m WHERE 'x' = g", expect![[r#"Named("m") Equal("g", "x") always"#]]);
         check("DROP MEASUREMENT m", expect![[r#"Named("m") All always"#]]);
         check("DROP MEASUREMENT nope", expect![[""]]);
         check("SELECT f FROM m", expect![[""]]);
@@ -208,7 +211,9 @@ mod tests {
 
     #[test]
     fn what_tags_cannot_decide_is_refused() {
-        for clause in ["f = 1", "f = 'x'", "a = 1", "a = '1' OR b::field = '1'", "1 = a"] {
+        for clause in
+            ["f = 1", "f = 'x'", "a = 1", "a = '1' OR b::field = '1'", "1 = a", "1 = 'a'", "'x' = f"]
+        {
             let fields = expect![["fields not supported in WHERE clause during deletion"]];
             check(&format!("DELETE FROM m WHERE {clause}"), fields);
         }

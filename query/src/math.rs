@@ -247,9 +247,73 @@ impl Function {
         match self {
             Self::Atan2 => x.atan2(y),
             Self::Log => x.ln() / y.ln(),
-            Self::Pow => x.powf(y),
+            Self::Pow => power(x, y),
             _ => f64::NAN,
         }
+    }
+}
+
+/// `x` to the power of `y` in the steps that Go takes, to the last digit where `y` is whole: squares of the mantissa are multiplied
+/// for each bit of it. The nearest number, which other libraries give, is another one now and then, and `%` makes much of that.
+fn power(x: f64, y: f64) -> f64 {
+    /// Exponents beyond this are far out of range whatever is multiplied.
+    const EXPONENT_MAX: i64 = 1 << 12;
+    let ordinary = x.is_finite() && y.is_finite() && x != 0.0 && y.abs() < 1e18 && y.abs() != 0.5;
+    if !ordinary || (x < 0.0 && y.fract() != 0.0) {
+        return x.powf(y);
+    }
+    let (mut whole, mut rest) = (y.abs().trunc() as i64, y.abs().fract());
+    if rest > 0.5 {
+        (whole, rest) = (whole + 1, rest - 1.0);
+    }
+    let mut mantissa = if rest == 0.0 { 1.0 } else { (rest * x.ln()).exp() };
+    let mut exponent = 0;
+    let (mut square, mut square_exponent) = halved(x);
+    while whole != 0 {
+        if square_exponent.abs() > EXPONENT_MAX {
+            exponent += square_exponent;
+            break;
+        }
+        if whole & 1 == 1 {
+            mantissa *= square;
+            exponent += square_exponent;
+        }
+        square *= square;
+        square_exponent *= 2;
+        if square < 0.5 {
+            square += square;
+            square_exponent -= 1;
+        }
+        whole >>= 1;
+    }
+    if y < 0.0 {
+        (mantissa, exponent) = (1.0 / mantissa, -exponent);
+    }
+    scaled(mantissa, exponent)
+}
+
+/// A finite number other than zero as mantissa from 0.5 to 1, with its sign, and exponent of 2.
+fn halved(x: f64) -> (f64, i64) {
+    const MANTISSA_BITS: u32 = 52;
+    const EXPONENT_MASK: u64 = 0x7FF << MANTISSA_BITS;
+    // Subnormal numbers have no exponent of their own.
+    let (x, below) =
+        if x.is_normal() { (x, 0) } else { (x * 2f64.powi(MANTISSA_BITS as i32), i64::from(MANTISSA_BITS)) };
+    let bits = x.to_bits();
+    let exponent = ((bits & EXPONENT_MASK) >> MANTISSA_BITS) as i64 - 1022;
+    (f64::from_bits(bits & !EXPONENT_MASK | 1022 << MANTISSA_BITS), exponent - below)
+}
+
+/// `x` times 2 to the power of `exponent`, rounded once.
+fn scaled(x: f64, exponent: i64) -> f64 {
+    let (mantissa, own) = if x == 0.0 || !x.is_finite() { return x } else { halved(x) };
+    let exponent = exponent.saturating_add(own);
+    match exponent {
+        1025.. => f64::INFINITY.copysign(x),
+        -1021..=1024 => mantissa * 2.0 * 2f64.powi((exponent - 1) as i32),
+        // First exact, then rounded into what is left of the mantissa.
+        -1100..=-1022 => mantissa * 2f64.powi((exponent + 1000) as i32) * 2f64.powi(-1000),
+        _ => 0f64.copysign(x),
     }
 }
 
@@ -279,6 +343,53 @@ mod tests {
         assert_eq!(of(BinaryOp::BitXor, &Cell::Null, &Cell::Null), Cell::Null);
         assert_eq!(of(BinaryOp::Eq, &int(1), &Cell::String("1".into())), Cell::Boolean(false));
         assert_eq!(binary(BinaryOp::Div, &int(7), &int(2), Division::Integer), int(3));
+    }
+
+    #[test]
+    fn powers_are_those_of_go() {
+        // As influxd 1.6.7 answers; the nearest numbers end in other digits.
+        for (x, y, is) in [
+            (98.875, 54.0, 5.428_387_119_259_153e107),
+            (-52.625, 54.0, 8.797_795_798_667_054e92),
+            (61.5, 54.0, 3.974_259_782_176_416e96),
+            (2.75, 54.0, 5.296_213_290_845_194e23),
+            (-17.875, -7.0, -1.715_053_399_530_961_3e-9),
+            (98.875, 1.3, 392.294_704_259_827_54),
+            (63.0, 1.3, 218.344_730_050_407_24),
+        ] {
+            assert_eq!(power(x, y), is, "{x} ** {y}");
+        }
+        let infinity = f64::INFINITY;
+        for (x, y, is) in [
+            (0.0, 0.0, 1.0),
+            (-0.0, 3.0, -0.0),
+            (0.0, -1.0, infinity),
+            (2.0, 1024.0, infinity),
+            (-2.0, 1025.0, -infinity),
+            (2.0, -1074.0, 5e-324),
+            (2.0, -1080.0, 0.0),
+            (5e-324, 2.0, 0.0),
+            (5e-324, -1.0, infinity),
+            (4.0, 0.5, 2.0),
+            (-2.0, 3.0, -8.0),
+            (1e300, 1e17, infinity),
+            (-1.0, 1e300, 1.0),
+        ] {
+            assert_eq!(power(x, y), is, "{x} ** {y}");
+        }
+        assert!(power(-2.0, 0.5).is_nan() && power(f64::NAN, 1.0).is_nan());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn powers_are_near_the_nearest(x in -1e3f64..1e3, whole in -60i32..60, rest: bool) {
+            let y = f64::from(whole) + if rest { 0.3 } else { 0.0 };
+            let (is, nearest) = (power(x, y), x.powf(y));
+            let same = is.to_bits() == nearest.to_bits() || is.is_nan() && nearest.is_nan();
+            proptest::prop_assert!(
+                same || (is - nearest).abs() <= nearest.abs() * 1e-13, "{} {}", is, nearest
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::points::random_points;
 use super::rewrite;
 use super::schema::{Schema, quoted};
 use super::tree::{Tree, shrink};
-use super::verdict::{AFTER_DELETION, DELETED_BY_TWO_TAGS, Verdict, compare};
+use super::verdict::{AFTER_DELETION, DELETED_BY_TWO_TAGS, DELETED_IN_PART, Verdict, compare};
 use crate::client::{Client, ClientError, Response, percent_encode};
 use crate::report::say;
 use crate::workload::random::{Random, hash};
@@ -40,6 +40,14 @@ pub struct Outcome {
     pub explained: BTreeMap<&'static str, u64>,
     /// Differences without one, as text.
     pub differences: Vec<String>,
+}
+
+impl Outcome {
+    /// Deletions after which other points are stored, for a known reason.
+    fn deletions_that_differ(&self) -> u64 {
+        let count = |why| self.explained.get(why).copied().unwrap_or(0);
+        count(DELETED_BY_TWO_TAGS) + count(DELETED_IN_PART)
+    }
 }
 
 /// The two servers.
@@ -133,10 +141,10 @@ impl<'a> Round<'a> {
             ask.parameters.extend(params.map(|json| ("params", json)));
             self.turn += 1;
             outcome.asked += 1;
-            let before = outcome.explained.get(DELETED_BY_TWO_TAGS).copied();
+            let before = outcome.deletions_that_differ();
             self.check(n, &ask, &tree, changes, outcome);
             if changes {
-                let known = outcome.explained.get(DELETED_BY_TWO_TAGS).copied() != before;
+                let known = outcome.deletions_that_differ() != before;
                 self.compare_stored(&ask, known, outcome);
             }
         }
@@ -236,8 +244,26 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// A reason that shows in another form of the answer, or without clauses that are known to differ.
+    /// A reason that shows in another form of the answer, or without clauses that are known to differ. Of several statements
+    /// each has one, or is answered alike.
     fn reason(&mut self, ask: &Ask) -> Option<&'static str> {
+        let statements = rewrite::statements(&ask.q);
+        if statements.len() < 2 {
+            return self.reason_of_one(ask);
+        }
+        let mut reasons = Vec::new();
+        for q in statements {
+            let ask = Ask { q, ..ask.as_json() };
+            match self.servers.ask(&ask, self.turn).0 {
+                Verdict::Same => {}
+                Verdict::Explained(why) => reasons.push(why),
+                Verdict::Differs(_) => reasons.push(self.reason_of_one(&ask)?),
+            }
+        }
+        reasons.into_iter().next()
+    }
+
+    fn reason_of_one(&mut self, ask: &Ask) -> Option<&'static str> {
         let json = ask.as_json();
         if let Verdict::Explained(why) = self.servers.ask(&json, self.turn).0 {
             return Some(why);

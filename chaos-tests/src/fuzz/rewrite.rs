@@ -65,15 +65,26 @@ pub(super) fn without_inner_tags(q: &str) -> Option<String> {
     replaced(q, edits)
 }
 
-/// The statement with one window around everything on the outermost level.
+/// The statement with one window around everything on the outermost level, where the times of the rows that are read may lie
+/// outside of its range.
 pub(super) fn with_one_window(q: &str) -> Option<String> {
     const WINDOW: &str = "time(5000w)";
     let levels = levels(q);
-    let level = levels.first().filter(|level| levels.len() > 1 && !level.groups_by_time())?;
-    let (places, _) = level.dimensions();
-    let edit = match places.first() {
-        Some(first) => (*first, *first, format!("{WINDOW}, ")),
-        None => {
+    let (level, inner) = levels.split_first()?;
+    let is_meant = if level.groups_by_time() {
+        inner.iter().any(Level::groups_by_time)
+    } else {
+        !inner.is_empty() || level.calls("distinct")
+    };
+    let (places, parts) = is_meant.then(|| level.dimensions())?;
+    let others: Vec<String> =
+        parts.into_iter().filter(|part| !part.to_lowercase().starts_with("time(")).collect();
+    let edit = match (places.first(), places.last()) {
+        (Some(first), Some(last)) => {
+            let window = std::iter::once(WINDOW.to_owned());
+            (*first, *last + 1, window.chain(others).collect::<Vec<_>>().join(", "))
+        }
+        _ => {
             let end = level.tail();
             (end, end, format!(" GROUP BY {WINDOW}"))
         }
@@ -122,6 +133,20 @@ pub(super) fn subqueries(q: &str) -> Vec<String> {
         Some(characters[open + 1..open + close].iter().collect())
     };
     opens.filter_map(statement).collect()
+}
+
+/// The statements of a request, each by itself.
+pub(super) fn statements(q: &str) -> Vec<String> {
+    let (masked, characters) = (mask(q), q.chars().collect::<Vec<_>>());
+    let ends = masked.iter().enumerate().filter(|(_, c)| **c == ';').map(|(at, _)| at);
+    let mut from = 0;
+    let mut statements = Vec::new();
+    for end in ends.chain([characters.len()]) {
+        let statement: String = characters[from..end].iter().collect();
+        statements.extend((!statement.trim().is_empty()).then(|| statement.trim().to_owned()));
+        from = end + 1;
+    }
+    statements
 }
 
 /// All columns of what the outermost level reads.

@@ -2,7 +2,7 @@
 
 mod names;
 
-pub use names::{AFTER_DELETION, DELETED_BY_TWO_TAGS};
+pub use names::{AFTER_DELETION, DELETED_BY_TWO_TAGS, DELETED_IN_PART};
 
 use super::{explained, msgpack};
 use crate::client::{ClientError, Response};
@@ -78,6 +78,13 @@ pub fn compare(
             ));
         }
     }
+    let packed = want.header("Content-Type") == Some("application/x-msgpack");
+    let unpacked = packed.then(|| Some((msgpack::as_text(&want.body)?, msgpack::as_text(&got.body)?)));
+    let unpacked = unpacked.flatten().map(|(want, got)| (without_shard(&want), got));
+    let (want_text, got_text) = unpacked.unwrap_or((want_text, got_text));
+    if names::is_deleted_in_part(&want_text, &got_text) {
+        return Verdict::Explained(DELETED_IN_PART);
+    }
     if want_text == got_text {
         return Verdict::Same;
     }
@@ -86,9 +93,6 @@ pub fn compare(
     }
     let lower = q.to_lowercase();
     let rounds = ROUNDING.iter().any(|function| lower.contains(function));
-    let packed = want.header("Content-Type") == Some("application/x-msgpack");
-    let unpacked = packed.then(|| Some((msgpack::as_text(&want.body)?, msgpack::as_text(&got.body)?)));
-    let (want_text, got_text) = unpacked.flatten().unwrap_or((want_text, got_text));
     match first_difference(want_text.as_bytes(), got_text.as_bytes(), rounds) {
         None => Verdict::Same,
         Some((a, b)) => explained::reason(q, &want_text, &got_text).map_or_else(

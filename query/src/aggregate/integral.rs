@@ -18,14 +18,14 @@ pub(crate) fn integral(
     let mut out = Points::new(points.width);
     let nothing = vec![Cell::Null; points.width];
     let has_borders = !window.is_none() || matches!(points.values.first(), Some(Cell::Integer(_)));
-    // A range without a start is shown as the epoch.
-    let shown = |start| if start <= TIME_MIN { 0 } else { start };
     let borders = |t| {
         if !has_borders {
             return (0, 0);
         }
         let (start, end) = window.bounds(t, range);
-        if ascending { (start, end) } else { (end, start) }
+        // A range without a start is shown as the epoch, and counts as if it began there.
+        let shown = if start <= TIME_MIN { 0 } else { start };
+        if ascending { (shown, end) } else { (end, start) }
     };
     let mut previous: Option<(i64, f64)> = None;
     let (mut area, mut start, mut end) = (0.0, 0, 0);
@@ -50,7 +50,7 @@ pub(crate) fn integral(
                 // For whole numbers 1.x goes on from the value before the border to the one at it.
                 if is_float { value_before = at_border } else { reached = at_border }
             }
-            out.push(shown(start), Cell::Float(area), &nothing);
+            out.push(start, Cell::Float(area), &nothing);
             (start, end) = borders(time);
             area = 0.0;
         }
@@ -58,7 +58,7 @@ pub(crate) fn integral(
     }
     // A point on the start of a window encloses no area.
     if previous.is_some_and(|(time, _)| time != start) {
-        out.push(shown(start), Cell::Float(area), &nothing);
+        out.push(start, Cell::Float(area), &nothing);
     }
     out
 }

@@ -130,7 +130,14 @@ pub(super) fn subquery(
         Some(InnerColumn::Field(_, None)) => FieldKind::Field(FieldType::String),
         Some(InnerColumn::Tag(_) | InnerColumn::Nothing) | None => FieldKind::Tag,
     };
-    let condition = RowCondition::compile(residual, &kind)?;
+    // A column of the select list is what its name means, also where the clause says that it is a tag: then it is text or nothing.
+    let residual = residual.map(|expr| {
+        expr.retyped(&|name| match inner.condition_column(&name.name) {
+            Some(InnerColumn::Field(..)) if name.data_type == Some(DataType::Tag) => Some(DataType::String),
+            _ => name.data_type,
+        })
+    });
+    let condition = RowCondition::compile(residual.as_ref(), &kind)?;
     let condition_column = |field: &VarRef| match inner.condition_column(&field.name) {
         Some(InnerColumn::Field(i, own)) => InnerColumn::Field(i, field_type(field.data_type).or(own)),
         _ => InnerColumn::Tag(Arc::from(field.name.as_str())),

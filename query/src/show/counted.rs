@@ -7,7 +7,7 @@ use super::{Readers, ShowContext};
 use crate::condition::{FieldKind, RowCondition, SeriesFilter};
 use crate::error::QueryError;
 use crate::fold::columns::cell;
-use crate::influxql::ast::{BinaryExpr, Call, DataType, Expr, Source, VarRef, WildcardKind};
+use crate::influxql::ast::{DataType, Expr, Source, WildcardKind};
 use crate::result::Cell;
 use model::catalog::{Database, RetentionPolicy};
 use model::scan::{ColumnBatch, GroupReader, Order, SeriesRef};
@@ -337,18 +337,5 @@ impl ValueCondition {
 
 /// The same with every name as a field, whatever the clause says it is.
 fn uncast(expr: &Expr) -> Expr {
-    match expr {
-        Expr::VarRef(name) => {
-            Expr::VarRef(VarRef { name: name.name.clone(), data_type: Some(DataType::AnyField) })
-        }
-        Expr::Paren(inner) => Expr::Paren(Box::new(uncast(inner))),
-        Expr::Binary(binary) => {
-            let BinaryExpr { op, lhs, rhs } = &**binary;
-            Expr::Binary(Box::new(BinaryExpr { op: *op, lhs: uncast(lhs), rhs: uncast(rhs) }))
-        }
-        Expr::Call(call) => {
-            Expr::Call(Call { name: call.name.clone(), args: call.args.iter().map(uncast).collect() })
-        }
-        other => other.clone(),
-    }
+    expr.retyped(&|_| Some(DataType::AnyField))
 }

@@ -83,6 +83,25 @@ impl DataType {
     }
 }
 
+impl Expr {
+    /// The same with other types behind the names: `of` gives the type that a name is read as.
+    pub(crate) fn retyped(&self, of: &impl Fn(&VarRef) -> Option<DataType>) -> Self {
+        match self {
+            Self::VarRef(name) => Self::VarRef(VarRef { name: name.name.clone(), data_type: of(name) }),
+            Self::Paren(inner) => Self::Paren(Box::new(inner.retyped(of))),
+            Self::Binary(binary) => {
+                let BinaryExpr { op, lhs, rhs } = &**binary;
+                Self::Binary(Box::new(BinaryExpr { op: *op, lhs: lhs.retyped(of), rhs: rhs.retyped(of) }))
+            }
+            Self::Call(call) => {
+                let args = call.args.iter().map(|arg| arg.retyped(of)).collect();
+                Self::Call(Call { name: call.name.clone(), args })
+            }
+            other => other.clone(),
+        }
+    }
+}
+
 /// What a wildcard stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WildcardKind {
