@@ -1,4 +1,5 @@
-//! SELECT … INTO: runs the SELECT, then writes its rows body by body, the way of `/write`.
+//! SELECT … INTO: runs the SELECT, then writes its rows body by body, the way of `/write`. Points as they are, copied for
+//! example to another retention policy, may be more than fit into the memory of a query: then range of time after range.
 //!
 //! A body that was written is not taken back when a later one fails, as in InfluxDB 1.x. The statement may be sent again:
 //! the points have the same series and times.
@@ -8,10 +9,11 @@ use crate::query::{Work, execute_error};
 use api::coordinator::{
     Consistency, ExecuteError, ExecuteRequest, Reading, StatementResponse, WriteError, WriteRequest,
 };
-use query::influxql::ast::{SelectStatement, Statement};
-use query::into::{IntoPoints, written};
+use model::TimeRange;
+use query::influxql::ast::{MeasurementName, SelectStatement, Statement};
+use query::into::{IntoPoints, can_be_cut, edge, halves, range_of, within, written};
 use query::names::{NameContext, fill_in_names};
-use query::result::{Message, StatementResult};
+use query::result::{Message, Series, StatementResult};
 use raft::blocking;
 use tokio::time::Instant;
 
@@ -28,12 +30,63 @@ impl NodeCoordinator {
             return Err(ExecuteError::Internal("SELECT without a target".to_owned()));
         };
         let messages = request.read_only.then(|| deprecated(&select)).into_iter().collect();
-        // What is missing from the rows would be missing from the target for ever.
+        let mut count = 0;
+        // What is still to be copied, the next one last; first of all the statement as it is.
+        let mut waiting = vec![None];
+        while let Some(range) = waiting.pop() {
+            let part = range.map_or_else(|| select.clone(), |range| within(&select, range));
+            match self.read_strongly(request, part, &work).await {
+                Ok(series) => count += self.write_points(series, &target, &work).await?,
+                Err(ExecuteError::LimitExceeded(text)) if can_be_cut(&select) => {
+                    work.begin_again();
+                    let range = match range {
+                        Some(range) => Some(range),
+                        None => self.range_of_points(request, &select, &work).await?,
+                    };
+                    let halves = range.and_then(halves).ok_or(ExecuteError::LimitExceeded(text))?;
+                    waiting.extend([Some(halves.1), Some(halves.0)]);
+                }
+                Err(error) => return Err(error),
+            }
+            work.begin_again();
+        }
+        let result = StatementResult { series: vec![written(count)], messages };
+        Ok(StatementResponse { result, ..StatementResponse::default() })
+    }
+
+    /// Runs a SELECT. What is missing from its rows would be missing from the target for ever.
+    async fn read_strongly(
+        &self,
+        request: &ExecuteRequest,
+        select: SelectStatement,
+        work: &Work,
+    ) -> Result<Vec<Series>, ExecuteError> {
         let reading = Reading { consistency: Some(Consistency::Strong), max_staleness: None };
         let statement = Statement::Select(Box::new(select));
         let request = ExecuteRequest { statement, reading, ..request.clone() };
-        let response = self.read(&request, work.clone()).await?;
-        let mut points = IntoPoints::new(response.result.series, &target.name);
+        Ok(self.read(&request, work.clone()).await?.result.series)
+    }
+
+    /// From the first to the last of the points that are copied; `None` if there are none.
+    async fn range_of_points(
+        &self,
+        request: &ExecuteRequest,
+        select: &SelectStatement,
+        work: &Work,
+    ) -> Result<Option<TimeRange>, ExecuteError> {
+        let first = self.read_strongly(request, edge(select, true), work).await?;
+        let last = self.read_strongly(request, edge(select, false), work).await?;
+        Ok(range_of(first.iter().chain(&last)))
+    }
+
+    /// Writes the rows; how many points they were.
+    async fn write_points(
+        &self,
+        series: Vec<Series>,
+        target: &MeasurementName,
+        work: &Work,
+    ) -> Result<usize, ExecuteError> {
+        let mut points = IntoPoints::new(series, &target.name);
         let mut count = 0;
         loop {
             work.check().map_err(execute_error)?;
@@ -44,7 +97,7 @@ impl NodeCoordinator {
             let made = blocking::run(making).await;
             let (rest, body) = made.map_err(|e| ExecuteError::Internal(format!("statement failed: {e}")))?;
             points = rest;
-            let Some(body) = body.map_err(execute_error)? else { break };
+            let Some(body) = body.map_err(execute_error)? else { return Ok(count) };
             let write = WriteRequest {
                 database: target.database.clone(),
                 policy: target.policy.clone(),
@@ -55,8 +108,6 @@ impl NodeCoordinator {
             self.write_lines(write).await.map_err(write_error)?;
             count += body.points;
         }
-        let result = StatementResult { series: vec![written(count)], messages };
-        Ok(StatementResponse { result, ..StatementResponse::default() })
     }
 
     /// The statement with databases and policies filled in from a current catalog.

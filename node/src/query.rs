@@ -185,6 +185,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// Forgets what was used: the statement goes on with something else.
+    pub(crate) fn begin_again(&self) {
+        self.budget.begin_again();
+    }
+
     /// Whether the statement may go on.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
         self.budget.check()

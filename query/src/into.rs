@@ -4,6 +4,10 @@
 //! GROUP BY, its columns as fields and the time of its row (InfluxDB 1.x `coordinator.convertRowToPoints`). Nothing here
 //! knows where the bodies go.
 
+mod ranges;
+
+pub use ranges::{can_be_cut, edge, halves, range_of, within};
+
 use crate::error::QueryError;
 use crate::result::{Cell, Series};
 use model::line_protocol::{FieldName, LineHead, LineWriter, UnwritableName};

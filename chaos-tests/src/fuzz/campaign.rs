@@ -139,6 +139,10 @@ impl<'a> Round<'a> {
             let policy = &schema.policies[schema.policies.len() - 1].name;
             let mut ask = Ask::random(&mut Random::new(!seed), &schema.database, policy, &tree.text());
             ask.parameters.extend(params.map(|json| ("params", json)));
+            if changes {
+                // Other forms do not tell of every error.
+                ask = ask.as_json();
+            }
             self.turn += 1;
             outcome.asked += 1;
             let before = outcome.deletions_that_differ();
@@ -290,6 +294,12 @@ impl<'a> Round<'a> {
         let rows = rewrite::rows_of_sources(&ask.q).map(&mut verdict).and_then(explained);
         if rows == Some(explained::ORDER_OF_JOINED_ROWS) {
             return rows;
+        }
+        let mut subqueries = rewrite::subqueries(&ask.q).into_iter();
+        if subqueries.any(|q| {
+            verdict(format!("SELECT * FROM ({q})")) == Verdict::Explained(explained::WINDOWS_OF_SERIES)
+        }) {
+            return Some(explained::WINDOWS_OF_SERIES);
         }
         if rewrite::goes_from_point_to_point(&ask.q)
             && rewrite::subqueries(&ask.q).into_iter().all(|q| verdict(q) == Verdict::Same)

@@ -275,13 +275,16 @@ impl Case<'_> {
             })
     }
 
-    /// A series of 1.x has a window twice, where it has each once here.
+    /// A series of 1.x has a window twice, where it has each once here; in rows of windows, they do not come by time there.
     fn repeats_windows(&self) -> bool {
         let grouped = self.levels.iter().skip(1).any(Level::groups_by_tags);
-        grouped
-            && self.levels[0].groups_by_time()
-            && !self.want.iter().all(rises)
-            && self.got.iter().all(rises)
+        let windows =
+            self.levels.iter().skip(1).any(|level| level.groups_by_tags() && level.groups_by_time());
+        let again = |all: &[Series]| !all.iter().all(rises);
+        let mixed = |all: &[Series]| !all.iter().all(goes_one_way);
+        let (repeats, comes_again) =
+            (again(self.want) && !again(self.got), mixed(self.want) && !mixed(self.got));
+        grouped && ((self.levels[0].groups_by_time() && repeats) || (windows && comes_again))
     }
 
     /// Other values in rows of the same series and times, where several points are equally good.
@@ -339,8 +342,18 @@ pub(super) const ORDER_OF_TIES: &str = "which of several points of one time a fu
 
 /// Whether times rise or fall all the way.
 fn rises(series: &Series) -> bool {
-    let times: Vec<i64> = series.rows.iter().filter_map(|row| row.first().and_then(Value::as_i64)).collect();
+    let times = times(series);
     times.windows(2).all(|t| t[0] < t[1]) || times.windows(2).all(|t| t[0] > t[1])
+}
+
+/// The same where rows may have one time.
+fn goes_one_way(series: &Series) -> bool {
+    let times = times(series);
+    times.is_sorted() || times.iter().rev().is_sorted()
+}
+
+fn times(series: &Series) -> Vec<i64> {
+    series.rows.iter().filter_map(|row| row.first().and_then(Value::as_i64)).collect()
 }
 
 /// A value without the digits that depend on how it was rounded.
@@ -382,6 +395,8 @@ mod tests {
         let ended = "SELECT percentile(x, 10) FROM m GROUP BY time(1s)";
         assert!(of(ended, "[1,2],[2,null]", "[1,2],[2,5]"));
         assert!(!of(ended, "[1,2],[2,6]", "[1,2],[2,5]"));
+        let again = "SELECT * FROM (SELECT max(x) FROM m GROUP BY h, time(1s) fill(linear))";
+        assert!(of(again, "[1,2],[2,3],[1,4],[2,5]", "[1,2],[1,4],[2,3],[2,5]"));
         let windows = "SELECT max(x) FROM (SELECT max(x) FROM m GROUP BY h fill(0)) GROUP BY time(1s)";
         assert!(of(windows, "[1,2],[2,3],[1,4]", "[1,4],[2,3]"));
         assert!(!of(windows, "[1,2],[2,3]", "[1,4],[2,3]"));

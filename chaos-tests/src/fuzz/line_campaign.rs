@@ -111,7 +111,8 @@ fn differs(
         return Verdict::Explained("1.6.7 cannot store names of fields that are not UTF-8");
     }
     if let Verdict::Differs(how) = compare("", &want, &got) {
-        return Verdict::Differs(how);
+        let told_in_part = conflict::tells_of_one_shard(servers, database, (&want, &got));
+        return if told_in_part { conflict::stored(servers, database, turn) } else { Verdict::Differs(how) };
     }
     for q in STORED {
         if let Verdict::Differs(how) = servers.ask(&Ask::plain(database, q), turn).0 {

@@ -43,6 +43,29 @@ fn select_into_writes_what_influxd_writes() {
     cluster.assert_equal_checksums();
 }
 
+/// Memory of a query in the test below: far less than its points take.
+const LITTLE: &str = "\"1MiB\"";
+
+#[test]
+fn more_points_than_fit_into_memory_are_copied() {
+    let _turn = turn_beside_others("into: more points than the memory of a query holds");
+    let little = ["query.memory_per_query"].map(|key| (key, LITTLE.to_owned()));
+    let cluster = Cluster::start(&Settings { config: little.into(), ..Settings::default() });
+    let mut client = cluster.client(0);
+    prepare(&mut client);
+    let copied =
+        client.query("big", "SELECT * INTO big.autogen.copy FROM many GROUP BY *").expect("an answer");
+    assert!(copied.text().contains(&format!("[0,{MANY}]")), "{}", copied.text());
+    for measurement in ["many", "copy"] {
+        let q = format!("SELECT count(v), sum(v) FROM {measurement} WHERE host =~ /^h[0-6]$/");
+        let count = cluster.client(1).query("big", &q).expect("an answer").text();
+        assert!(count.contains(&format!("[0,{MANY},{}]", MANY * (MANY - 1) / 2)), "{measurement}: {count}");
+    }
+    // What depends on other rows is not cut, but refused.
+    let refused = client.query("big", "SELECT difference(v) INTO steps FROM many").expect("an answer");
+    assert!(refused.text().contains("memory"), "{}", refused.text());
+}
+
 fn prepare(client: &mut Client) {
     for create in ["d", "d2", "big", "d3 WITH DURATION 1h NAME short"] {
         assert_eq!(client.query("", &format!("CREATE DATABASE {create}")).expect("an answer").status, 200);
