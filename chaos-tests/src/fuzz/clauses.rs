@@ -98,7 +98,7 @@ impl Level {
 
     /// GROUP BY time.
     pub(super) fn groups_by_time(&self) -> bool {
-        self.masked.contains("group by time(")
+        self.dimensions().1.iter().any(|part| part.to_lowercase().starts_with("time("))
     }
 
     /// GROUP BY something that is not time.

@@ -48,16 +48,22 @@ pub(super) fn verdict(
     stored(servers, database, turn)
 }
 
-/// Whether both refuse points of the body, and 1.x does not tell of all of them: it tells what one shard says, and what a shard
-/// that it has to try again does not find to be wrong the second time it does not tell at all.
-pub(super) fn tells_of_one_shard(
+/// What is to be said where both refuse points of a body in other words: 1.x tells what one shard says, and what a shard that it
+/// has to try again does not find to be wrong the second time it does not tell at all. `None` if that is not why.
+pub(super) fn of_one_shard(
     servers: &mut Servers,
     database: &str,
     (want, got): (&Answer, &Answer),
-) -> bool {
+    turn: u64,
+) -> Option<Verdict> {
+    if (shape(want), shape(got)) != (Shape::Partial, Shape::Partial) {
+        return None;
+    }
+    if shards(servers, database) != 1 {
+        return Some(Verdict::Explained("1.x tells what one of several shards refuses"));
+    }
     let forgets = want.as_ref().is_ok_and(|answer| answer.text().ends_with(" dropped=0\"}\n"));
-    (shape(want), shape(got)) == (Shape::Partial, Shape::Partial)
-        && (forgets || shards(servers, database) > 1)
+    forgets.then(|| stored(servers, database, turn))
 }
 
 /// What an answer says became of the body.
@@ -86,7 +92,7 @@ fn shards(servers: &mut Servers, database: &str) -> usize {
 
 /// Compares the points that are stored, measurement by measurement: 1.x has fields of refused points, and where two
 /// measurements have a field of different types, a query for both shows one of them only.
-pub(super) fn stored(servers: &mut Servers, database: &str, turn: u64) -> Verdict {
+fn stored(servers: &mut Servers, database: &str, turn: u64) -> Verdict {
     let node = turn as usize % servers.nodes.len();
     let shown = Ask::plain(database, "SHOW MEASUREMENTS").send(&mut servers.nodes[node]);
     let names = shown.map(|answer| answer.json()["results"][0]["series"][0]["values"].clone());

@@ -104,25 +104,29 @@ fn differs(
     };
     if conflict::is_told(&want) || conflict::is_told(&got) {
         let verdict = conflict::verdict(servers, database, (&want, &got), turn);
-        let excuse = if matches!(verdict, Verdict::Differs(_)) { excuse(sent) } else { None };
-        return excuse.map_or(verdict, Verdict::Explained);
+        return excused(verdict, sent);
     }
     if says("contains invalid UTF-8") {
         return Verdict::Explained("1.6.7 cannot store names of fields that are not UTF-8");
     }
     if let Verdict::Differs(how) = compare("", &want, &got) {
-        let told_in_part = conflict::tells_of_one_shard(servers, database, (&want, &got));
-        return if told_in_part { conflict::stored(servers, database, turn) } else { Verdict::Differs(how) };
+        return match conflict::of_one_shard(servers, database, (&want, &got), turn) {
+            Some(verdict) => excused(verdict, sent),
+            None => Verdict::Differs(how),
+        };
     }
     for q in STORED {
         if let Verdict::Differs(how) = servers.ask(&Ask::plain(database, q), turn).0 {
-            if let Some(why) = excuse(sent) {
-                return Verdict::Explained(why);
-            }
-            return Verdict::Differs(format!("{q}: {how}"));
+            return excused(Verdict::Differs(format!("{q}: {how}")), sent);
         }
     }
     Verdict::Same
+}
+
+/// A difference in what is stored may have a reason.
+fn excused(verdict: Verdict, sent: &[u8]) -> Verdict {
+    let excuse = if matches!(verdict, Verdict::Differs(_)) { excuse(sent) } else { None };
+    excuse.map_or(verdict, Verdict::Explained)
 }
 
 /// What 1.x does not store, or stores without being asked to, of some bodies.

@@ -19,6 +19,7 @@ fn a_rolling_upgrade_raises_the_level_and_older_versions_are_refused() {
     let _turn = turn_beside_others("feature_levels: a rolling upgrade, then a node of the old version");
     let mut cluster = Cluster::start(&Settings::default());
     create_database(&mut cluster.client(0), DATABASE);
+    founded_at_its_own_level(&cluster);
     wait_until("the level of the founders", 20, || level(&cluster, 0) == Some(u64::from(FEATURE_LEVEL)));
     let load = PacedLoad::start(&cluster.addresses(), 40);
     for node in 0..3 {
@@ -71,6 +72,16 @@ fn a_rolling_upgrade_raises_the_level_and_older_versions_are_refused() {
     let mut failures = Failures::default();
     history.check(&mut cluster.client(2), &mut failures);
     failures.assert_none("after an upgrade");
+}
+
+/// The very first points lie in shard groups as this version cuts them, from Monday to Monday.
+fn founded_at_its_own_level(cluster: &Cluster) {
+    const THURSDAY: &[u8] = b"m v=1 1600300800000000000";
+    let mut client = cluster.client(1);
+    create_database(&mut client, "weeks");
+    assert_eq!(client.write("weeks", THURSDAY).expect("written").status, 204);
+    let groups = cluster.client(2).query("weeks", "SHOW SHARD GROUPS").expect("answered").text();
+    assert!(groups.contains("\"weeks\",\"autogen\",\"2020-09-14T00:00:00Z\""), "{groups}");
 }
 
 /// Makes a node pass for a version that knows feature levels up to this one.

@@ -67,12 +67,7 @@ impl<'c> Fields<'c> {
         }
         if !complete {
             // Only now: a point that is dropped gives no field its type.
-            for field in fields.iter().filter(|f| &*f.name != b"time") {
-                let name = series::shown(&field.name);
-                if known.is_none_or(|m| !m.fields.contains_key(&*name)) {
-                    self.note_unknown(measurement, &name, field.value.field_type())?;
-                }
-            }
+            self.note_unknown(measurement, known, fields)?;
         }
         Ok(match complete {
             false => Resolved::Unknown,
@@ -105,15 +100,38 @@ impl<'c> Fields<'c> {
         known
     }
 
-    /// Two new points of one body that disagree on a new field's type. The first one sets it and the others are dropped,
-    /// as 1.x does; only where nothing was ever written does 1.x store nothing of the body, but the types of the fields so far.
-    fn note_unknown(&mut self, measurement: &[u8], field: &str, is: FieldType) -> Result<(), Disagreement> {
-        let name = (Arc::from(&*shown(measurement)), Arc::from(field));
-        let seen = self.unknown.entry(name).or_insert(is);
-        if *seen == is || !self.table.measurements.is_empty() {
-            return Ok(());
+    /// Notes the new fields of a point. Points of one body may disagree on a new field's type: the first one sets it and the
+    /// others are dropped, as 1.x does; only where nothing was ever written does 1.x store nothing of the body, but the types of
+    /// the fields so far.
+    fn note_unknown(
+        &mut self,
+        measurement: &[u8],
+        known: Option<&Measurement>,
+        fields: &[Field<'_>],
+    ) -> Result<(), Disagreement> {
+        let measurement: Arc<str> = Arc::from(&*shown(measurement));
+        let mut new: Vec<((Arc<str>, Arc<str>), FieldType)> = Vec::new();
+        for field in fields.iter().filter(|f| &*f.name != b"time") {
+            let name = series::shown(&field.name);
+            if known.is_some_and(|m| m.fields.contains_key(&*name)) {
+                continue;
+            }
+            let (name, is) = ((Arc::clone(&measurement), Arc::from(&*name)), field.value.field_type());
+            let disagrees = self.unknown.get(&name).is_some_and(|seen| *seen != is);
+            let with_itself = new.iter().any(|(other, seen)| *other == name && *seen != is);
+            if self.table.measurements.is_empty() && (disagrees || with_itself) {
+                self.unknown.extend(new);
+                return Err(Disagreement);
+            }
+            if disagrees {
+                return Ok(());
+            }
+            new.push((name, is));
         }
-        Err(Disagreement)
+        for (name, is) in new {
+            self.unknown.entry(name).or_insert(is);
+        }
+        Ok(())
     }
 }
 

@@ -112,9 +112,12 @@ fn store(
                 }
             }
         }
-        for (name, is) in new.into_iter().filter(|_| conflict.is_none()) {
-            let seen = *unknown.entry((measurement.clone(), name)).or_insert(is);
-            if seen != is && database.fields.measurements.is_empty() {
+        let key = |name: &String| (measurement.clone(), name.clone());
+        let disagrees = new.iter().any(|(name, is)| unknown.get(&key(name)).is_some_and(|seen| seen != is));
+        let is_noted = conflict.is_none() && (!disagrees || database.fields.measurements.is_empty());
+        for (name, is) in new.iter().filter(|_| is_noted) {
+            let seen = *unknown.entry(key(name)).or_insert(*is);
+            if seen != *is && database.fields.measurements.is_empty() {
                 return Err(Disagreement);
             }
         }

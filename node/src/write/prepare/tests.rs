@@ -193,6 +193,19 @@ fn of_two_new_points_that_disagree_the_first_sets_the_type() {
 }
 
 #[test]
+fn a_point_that_disagrees_gives_its_other_fields_no_type() {
+    match run(&catalog(0), &request("n x=1 1\nn x=true,y=1 2\nn y=1i 3"), &[]) {
+        Outcome::UnknownFields(fields) => {
+            let types: Vec<_> = fields.iter().map(|f| (&*f.field, f.field_type)).collect();
+            assert_eq!(types, [("x", FieldType::Float), ("y", FieldType::Integer)]);
+        }
+        Outcome::Ready(_) | Outcome::Refused(_) | Outcome::Disagreement(_) => {
+            panic!("the fields are unknown")
+        }
+    }
+}
+
+#[test]
 fn the_first_body_of_a_database_must_agree_with_itself() {
     let mut catalog = catalog(0);
     catalog
