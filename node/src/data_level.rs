@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
 
 const FORMAT_FILE: &str = "format.toml";
+/// Pause before it is written again after a failure.
+const RETRY: Duration = Duration::from_secs(1);
 /// The environment variable that makes this version pass for one that knows another feature level, for tests of upgrades
 /// with whole processes.
 const LEVEL_VARIABLE: &str = "STEADFAST_FAULT_FEATURE_LEVEL";
@@ -98,7 +102,10 @@ pub(crate) async fn follow(node: Arc<NodeCoordinator>, dir: PathBuf) {
                 Err(error) => tracing::error!(%error, "noting the feature level panicked"),
             }
         }
-        if versions.changed().await.is_err() {
+        if written != Some(level) {
+            // A disk that was full may have room again.
+            sleep(RETRY).await;
+        } else if versions.changed().await.is_err() {
             return;
         }
     }

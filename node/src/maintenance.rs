@@ -5,7 +5,7 @@ use crate::coordinator::NodeCoordinator;
 use crate::identity::{Founder, FoundingRecord, Identity};
 use model::catalog::{Catalog, CatalogCommand, NodeInfo, RetentionPolicy};
 use model::placement::{self, Placement};
-use model::{GroupId, NodeId};
+use model::{GroupId, NodeId, RetentionPolicyId};
 use raft::{Group, PeerAddr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -134,25 +134,41 @@ pub(crate) async fn enforce_retention(node: Arc<NodeCoordinator>, interval: Dura
     loop {
         sleep(interval).await;
         let Some(now_ns) = node.clock.agreed_ns() else { continue };
-        let catalog = node.host.catalog();
-        let policies = catalog.databases.iter().flat_map(|d| d.policies.iter());
-        for policy in policies.filter(|p| p.duration_ns > 0) {
-            let before_ns = now_ns.saturating_sub(policy.duration_ns);
-            for group in node.host.groups().into_iter().filter(|g| g.is_leader()) {
-                drop_expired(&group, policy, before_ns).await;
+        for group in node.host.groups().into_iter().filter(|g| g.is_leader()) {
+            for policy in expired(&node.host.catalog(), &group, now_ns) {
+                drop_expired(&node, &group, policy.id, now_ns).await;
             }
         }
     }
 }
 
-async fn drop_expired(group: &Group, policy: &RetentionPolicy, before_ns: i64) {
-    let Some(store) = group.data_store() else { return };
-    if store.first_partition_end(policy.id).is_none_or(|end| end > before_ns) {
-        return;
+/// The policies of which a group has shard groups that are over.
+fn expired(catalog: &Catalog, group: &Group, now_ns: i64) -> Vec<RetentionPolicy> {
+    let Some(store) = group.data_store() else { return Vec::new() };
+    let is_over = |policy: &&RetentionPolicy| {
+        let before_ns = now_ns.saturating_sub(policy.duration_ns);
+        policy.duration_ns > 0 && store.first_partition_end(policy.id).is_some_and(|end| end <= before_ns)
+    };
+    let policies = catalog.databases.iter().flat_map(|database| database.policies.iter());
+    policies.filter(is_over).cloned().collect()
+}
+
+/// Drops what is over by the policy as it is now, not as this node last heard: it may have been made longer. Only while this
+/// node leads: what is proposed through others may come to pass when the policy is another one.
+async fn drop_expired(node: &NodeCoordinator, group: &Group, policy: RetentionPolicyId, now_ns: i64) {
+    let deadline = Instant::now() + DROP_TIMEOUT;
+    let Some(meta) = node.host.group(GroupId::META) else { return };
+    if let Err(error) = meta.read_barrier(deadline).await {
+        return tracing::warn!(group = %group.id(), %error, "expired shard groups not dropped");
     }
-    let command = raft::command::drop_before(policy.id, before_ns);
-    match group.submit(command, Instant::now() + DROP_TIMEOUT).await {
-        Ok(_) => tracing::info!(group = %group.id(), policy = %policy.name, "dropped expired shard groups"),
+    let now = expired(&node.host.catalog(), group, now_ns);
+    let Some(policy) = now.into_iter().find(|other| other.id == policy) else { return };
+    let command = raft::command::drop_before(policy.id, now_ns.saturating_sub(policy.duration_ns));
+    match group.submit_if_leading(command, deadline).await {
+        Ok(Some(_)) => {
+            tracing::info!(group = %group.id(), policy = %policy.name, "dropped expired shard groups");
+        }
+        Ok(None) => {}
         Err(error) => tracing::warn!(group = %group.id(), %error, "expired shard groups not dropped"),
     }
 }

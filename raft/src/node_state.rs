@@ -25,6 +25,11 @@ pub struct NodeState {
 }
 
 impl NodeState {
+    /// Whether the node receives no snapshots because its disk is nearly full.
+    pub(crate) fn has_no_room(&self) -> bool {
+        matches!(&*self.disk_level, "saving" | "full")
+    }
+
     pub(crate) fn into_wire(self, groups: Vec<wire::GroupStatus>) -> wire::StatusReply {
         wire::StatusReply {
             groups,

@@ -126,6 +126,27 @@ impl Group {
         }
     }
 
+    /// Proposes a command once, if this node leads the group; `None` if it does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::submit`].
+    pub async fn submit_if_leading(
+        &self,
+        command: Bytes,
+        deadline: Instant,
+    ) -> Result<Option<Reply>, SubmitError> {
+        command::check(self.id, &command)?;
+        let _room = self.reserve(command.len(), deadline).await?;
+        let started = Instant::now();
+        match self.propose_here(command, deadline).await {
+            Attempt::Done(reply) => Ok(Some(reply)),
+            Attempt::NotDone { .. } => Ok(None),
+            Attempt::Refused(reason) => Err(SubmitError::Refused { group: self.id, reason }),
+            Attempt::Undecided => Err(self.late(started, true)),
+        }
+    }
+
     fn late(&self, started: Instant, unknown: bool) -> SubmitError {
         if self.failure().is_some() {
             return SubmitError::Storage { group: self.id };

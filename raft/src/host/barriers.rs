@@ -16,12 +16,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use storage::bugs::{self, Bug};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Barriers that may wait for the next round.
 pub(super) const QUEUE: usize = 4_096;
 /// How long a round waits for a peer. Groups that it leaves open go the long way.
 const ROUND_MAX: Duration = Duration::from_millis(50);
+/// How long a group may take to say where this node stands in it.
+const STANDING_MAX: Duration = Duration::from_millis(50);
 /// How long a peer that did not answer is left out.
 const AVOID: Duration = Duration::from_secs(1);
 
@@ -69,7 +71,8 @@ impl RaftHost {
         }
         let (waiter, answer) = oneshot::channel();
         let indexes = match self.barriers.send(waiter).await {
-            Ok(()) => answer.await.unwrap_or_default(),
+            // Without an answer each group is asked by itself, which has an end.
+            Ok(()) => timeout_at(deadline, answer).await.ok().and_then(Result::ok).unwrap_or_default(),
             Err(_) => Indexes::default(),
         };
         let here = self.groups.values().filter(|group| group.is_here() && is_wanted(group.id()));
@@ -90,7 +93,10 @@ impl RaftHost {
     async fn confirm(&self, silent: &mut HashMap<NodeId, Instant>) -> BTreeMap<GroupId, u64> {
         let begun = Instant::now();
         let node = self.node();
-        let standings = join_all(self.groups.values().map(|group| group.standing())).await;
+        // A group whose log does not get onto the disk does not say where it stands, and holds nobody else up.
+        let standing =
+            async |group: &Arc<Group>| timeout(STANDING_MAX, group.standing()).await.ok().flatten();
+        let standings = join_all(self.groups.values().map(standing)).await;
         let known = self.groups.keys().copied().zip(standings);
         let standings: BTreeMap<GroupId, Standing> =
             known.filter_map(|(id, standing)| Some((id, standing?))).collect();

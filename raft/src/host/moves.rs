@@ -94,7 +94,7 @@ fn next_level(catalog: &Catalog, seen: &Seen) -> Option<MembershipCommand> {
 fn can_be_replaced(catalog: &Catalog, seen: &Seen, id: NodeId) -> bool {
     let without = catalog.duties.clone().into_iter().chain([(id, Duty::Lost)]).collect();
     let lost = Catalog { duties: without, ..catalog.clone() };
-    target(&lost, &seen.alive) != target(catalog, &seen.alive)
+    target(&lost, &seen.roomy(catalog)) != target(catalog, &seen.roomy(catalog))
 }
 
 impl RaftHost {
@@ -107,6 +107,9 @@ impl RaftHost {
             if let Ok((groups, state)) = told {
                 seen.alive.insert(*id);
                 seen.levels.insert(*id, state.feature_level);
+                if state.has_no_room() {
+                    seen.cramped.insert(*id);
+                }
                 seen.told.extend(groups);
             }
         }
@@ -170,7 +173,7 @@ impl RaftHost {
         let catalog = self.catalog();
         let seen = self.look_at_all().await;
         let placed = catalog.placed();
-        let moves = moves_between(&placed, &target(&catalog, &seen.alive));
+        let moves = moves_between(&placed, &target(&catalog, &seen.roomy(&catalog)));
         let unsettled = placed.iter().filter(|(group, replicas)| !is_settled(&seen, **group, replicas));
         Pending { moves, unsettled: unsettled.map(|(group, _)| *group).collect(), alive: seen.alive }
     }
@@ -179,7 +182,7 @@ impl RaftHost {
     pub async fn plan_rebalance(&self) -> (Vec<Move>, BTreeMap<GroupId, Vec<NodeId>>) {
         let catalog = self.catalog();
         let seen = self.look_at_all().await;
-        let goal = even(&catalog, &seen.alive);
+        let goal = even(&catalog, &seen.roomy(&catalog));
         (moves_between(&catalog.placed(), &goal), goal)
     }
 

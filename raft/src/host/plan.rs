@@ -19,9 +19,17 @@ pub(crate) struct Seen {
     pub(crate) told: Vec<GroupStatus>,
     /// The newest feature levels they know, as they told; 0 if they did not.
     pub(crate) levels: BTreeMap<NodeId, u32>,
+    /// Nodes without room for one more replica.
+    pub(crate) cramped: BTreeSet<NodeId>,
 }
 
 impl Seen {
+    /// Nodes that answer, without those that would take replicas and have no room for one.
+    pub(crate) fn roomy(&self, catalog: &Catalog) -> BTreeSet<NodeId> {
+        let takes = |id: &&NodeId| catalog.duty(**id) != Duty::Full || !self.cramped.contains(id);
+        self.alive.iter().filter(takes).copied().collect()
+    }
+
     /// A group as its latest leader sees it.
     pub(crate) fn leader(&self, group: GroupId) -> Option<&GroupStatus> {
         let leaders = self.told.iter().filter(|status| status.group == group && status.role == Role::Leader);
@@ -40,15 +48,15 @@ pub struct Move {
     pub from: Option<NodeId>,
 }
 
-/// Where the replicas of all data groups should be in the end.
-pub(crate) fn target(catalog: &Catalog, alive: &BTreeSet<NodeId>) -> BTreeMap<GroupId, Vec<NodeId>> {
+/// Where the replicas of all data groups should be in the end; `roomy` are the nodes that answer and have room for one.
+pub(crate) fn target(catalog: &Catalog, roomy: &BTreeSet<NodeId>) -> BTreeMap<GroupId, Vec<NodeId>> {
     let mut placed = catalog.placed();
     for (group, goal) in &catalog.goal {
         placed.insert(*group, goal.clone());
     }
     let staying = catalog.nodes.keys().filter(|id| catalog.duty(**id) == Duty::Full).copied().collect();
     let factor = catalog.replication_factor();
-    not_fewer(&catalog.placed(), mend(&placed, &staying, alive, factor), factor)
+    not_fewer(&catalog.placed(), mend(&placed, &staying, roomy, factor), factor)
 }
 
 /// A placement in which groups that would end with fewer replicas than they have stay as they are. One with more than the
@@ -101,7 +109,7 @@ pub(crate) fn moves_between(
 /// The next change of the catalog, if one may be made now: at most `at_once` groups are on their way at a time.
 pub(crate) fn next_change(catalog: &Catalog, seen: &Seen, at_once: usize) -> Option<MembershipCommand> {
     let placed = catalog.placed();
-    let target = target(catalog, &seen.alive);
+    let target = target(catalog, &seen.roomy(catalog));
     // A group without a leader goes nowhere; it must not keep others from being healed.
     let moves = |group: GroupId, replicas: &[NodeId]| {
         seen.leader(group).is_some() && !is_settled(seen, group, replicas)
@@ -116,7 +124,7 @@ pub(crate) fn next_change(catalog: &Catalog, seen: &Seen, at_once: usize) -> Opt
         if is_settled && moving >= at_once {
             continue;
         }
-        if let Some(to) = one_node_nearer(catalog, now, then) {
+        if let Some(to) = one_node_nearer(catalog, &seen.alive, now, then) {
             return Some(MembershipCommand::SetReplicas { group: *group, from: now.clone(), to });
         }
     }
@@ -136,10 +144,17 @@ fn awaits_somebody_gone(catalog: &Catalog, seen: &Seen, group: GroupId, replicas
     replicas.iter().any(|id| !leader.voters.contains(id) && is_gone(id))
 }
 
-/// `now` with one node more of `then`, and one less that is not in it: first one that is gone for good.
-fn one_node_nearer(catalog: &Catalog, now: &[NodeId], then: &[NodeId]) -> Option<Vec<NodeId>> {
+/// `now` with one node more of `then`, and one less that is not in it: first one that is gone for good, then one that does not
+/// answer now. Never so that those who do are no majority: the change would begin and never end, and nothing else would be
+/// committed meanwhile.
+fn one_node_nearer(
+    catalog: &Catalog,
+    alive: &BTreeSet<NodeId>,
+    now: &[NodeId],
+    then: &[NodeId],
+) -> Option<Vec<NodeId>> {
     let mut going: Vec<NodeId> = now.iter().filter(|id| !then.contains(id)).copied().collect();
-    going.sort_by_key(|id| (catalog.duty(*id) != Duty::Lost, *id));
+    going.sort_by_key(|id| (catalog.duty(*id) != Duty::Lost, alive.contains(id), *id));
     let coming = then.iter().find(|id| !now.contains(id)).copied();
     let mut next: Vec<NodeId> = now.to_vec();
     next.extend(coming);
@@ -148,7 +163,8 @@ fn one_node_nearer(catalog: &Catalog, now: &[NodeId], then: &[NodeId]) -> Option
         next.retain(|id| Some(*id) != gone);
     }
     next.sort_unstable();
-    (next != now && !next.is_empty()).then_some(next)
+    let answering = next.iter().filter(|id| alive.contains(id)).count();
+    (next != now && answering * 2 > next.len()).then_some(next)
 }
 
 #[cfg(test)]
@@ -247,6 +263,26 @@ mod tests {
         );
         five.apply(&MembershipCommand::SetFactor { factor: 1 }.into()).unwrap();
         assert_eq!(next_change(&five, &seen(&all, &[1, 2, 3], &[]), 1), Some(replicas(&[1, 2, 3], &[1, 3])));
+    }
+
+    #[test]
+    fn a_node_without_room_takes_nothing() {
+        let mut five = catalog(5);
+        duty(&mut five, 2, Duty::Draining);
+        let cramped =
+            Seen { cramped: ids(&[4]).into_iter().collect(), ..seen(&[1, 2, 3, 4, 5], &[1, 2, 3], &[]) };
+        assert_eq!(next_change(&five, &cramped, 1), Some(replicas(&[1, 2, 3], &[1, 3, 5])));
+    }
+
+    #[test]
+    fn who_does_not_answer_leaves_before_those_who_do() {
+        let mut three = catalog(3);
+        three.apply(&MembershipCommand::SetFactor { factor: 1 }.into()).unwrap();
+        // The one that stays is on node 1; to take node 2 out first would leave 1 and 3, of which 3 answers nothing.
+        let without_3 = seen(&[1, 2], &[1, 2, 3], &[]);
+        assert_eq!(next_change(&three, &without_3, 1), Some(replicas(&[1, 2, 3], &[1, 2])));
+        let alone = seen(&[1], &[1, 2, 3], &[]);
+        assert_eq!(next_change(&three, &alone, 1), None, "one of two is no majority");
     }
 
     #[test]

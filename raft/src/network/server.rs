@@ -2,6 +2,7 @@
 
 use super::pool::{CHANNEL_WINDOW, STREAM_WINDOW};
 use super::tls::PeerTls;
+use super::transport::KEEP_ALIVE;
 use super::{MESSAGE_BYTES_MAX, convert, snapshots};
 use crate::blocking;
 use crate::codec;
@@ -72,6 +73,10 @@ impl PeerServer {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CHANNEL_WINDOW)
             .max_concurrent_streams(STREAMS_MAX)
+            // A peer that lost its power or its link says no goodbye: what it holds here, a snapshot's place above all, is
+            // given back.
+            .http2_keepalive_interval(Some(KEEP_ALIVE))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE))
             .add_service(self.service());
         // The server's own setting does not reach connections of a listener that it is given; without it, a small
         // answer waits up to 40 ms for the peer's delayed acknowledgement.

@@ -8,7 +8,7 @@ use tonic::transport::Endpoint;
 use tower::util::BoxCloneSyncService;
 
 /// A peer that answers no ping for twice this long has its connection closed: it hangs, or packets vanish.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// Takes gRPC requests to one peer. Connects when it is used, and again when the connection broke.
 pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, tonic::transport::Error>;

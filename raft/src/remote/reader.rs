@@ -19,7 +19,7 @@ use proto::peer::read_request::{Active, Fields, Question, Selection, TagValues};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, interval, timeout_at};
+use tokio::time::{Instant, interval, timeout};
 
 /// How often a thread that waits for another node looks whether its statement goes on.
 const WANTED_INTERVAL: Duration = Duration::from_millis(20);
@@ -135,10 +135,12 @@ impl Link {
     /// One question and its whole answer.
     pub(super) async fn answer(&self, question: Question) -> Result<Vec<wire::ReadPart>, ReadFailure> {
         let left = self.deadline.saturating_duration_since(Instant::now());
+        // Whoever is silent for so long is given up while there is time for another node.
+        let limit = left.min(PATIENCE_MIN.max(left / 3));
         let request = wire::ReadRequest {
             header: Some(self.pool.header(self.group, self.node)),
             min_index: self.min_index,
-            timeout_ms: millis(left),
+            timeout_ms: millis(limit),
             question: Some(question),
         };
         let failed = |reason: String| ReadFailure::Node(format!("node {}: {reason}", self.node));
@@ -152,7 +154,7 @@ impl Link {
             }
             Ok::<_, tonic::Status>(parts)
         };
-        match timeout_at(self.deadline, asking).await {
+        match timeout(limit, asking).await {
             Ok(Ok(parts)) => Ok(parts),
             Ok(Err(status)) => Err(failed(peer_error(self.node, &status).to_string())),
             Err(_) => Err(failed("no answer in time".to_owned())),
@@ -187,6 +189,9 @@ impl Link {
         ScanError::Io(format!("group {}: {text}", self.group))
     }
 }
+
+/// How long a node may take for one answer at least; a third of what is left of the statement's time if that is more.
+const PATIENCE_MIN: Duration = Duration::from_secs(5);
 
 impl RemoteReader {
     /// The node that is read.

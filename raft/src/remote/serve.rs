@@ -54,6 +54,10 @@ pub(crate) async fn read(
         return Err(unfit(&group, &reason));
     }
     let store = group.data_store().ok_or_else(|| unfit(&group, "it has no replica here"))?;
+    // While this waited for its turn the replica may have been rebuilt from one that is behind.
+    if request.min_index.is_some_and(|index| group.applied() < Some(index)) {
+        return Err(unfit(&group, "it is behind what the reader knows"));
+    }
     let account = host.read_account(timeout);
     let gone = Arc::new(AtomicBool::new(false));
     let asker = Asker(Arc::clone(&gone));

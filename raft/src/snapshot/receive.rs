@@ -8,8 +8,13 @@ use proto::peer::snapshot_part::Part;
 use proto::peer::{SnapshotFile, SnapshotHave, SnapshotPart};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use storage::{Shared, crash_point};
+use tokio::time::timeout;
 use tonic::{Status, Streaming};
+
+/// How long the sender may send nothing. A slow one sends half a megabyte at a time, however low `raft.snapshot_rate` is.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// Collects the files that a start announced, as far as they are not there, and checks the whole of it: every block,
 /// every chunk, and that it is at the index of `meta`. Answers the directory; nothing else of the group was touched.
@@ -45,7 +50,8 @@ pub(crate) async fn receive(
 /// Writes the chunks until there are no more. Each is on its way to the disk before the next is taken, so nobody else
 /// writes there once this has returned.
 async fn write_all(mut writer: Writer, parts: &mut Streaming<SnapshotPart>) -> Result<Writer, Status> {
-    while let Some(part) = parts.message().await? {
+    let idle = || Status::deadline_exceeded("the sender of the snapshot is silent");
+    while let Some(part) = timeout(SILENCE_MAX, parts.message()).await.map_err(|_| idle())?? {
         let Some(Part::Chunk(chunk)) = part.part else {
             return Err(Status::invalid_argument("snapshot has two starts"));
         };
