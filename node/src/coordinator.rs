@@ -5,7 +5,7 @@ use crate::clock::ClusterClock;
 use crate::metrics::NodeMetrics;
 use crate::operator::Events;
 use crate::passwords::Passwords;
-use crate::replicas::ServedReads;
+use crate::replicas::{ServedReads, Silent};
 use crate::running::Running;
 use crate::subscribers::{SubscriberLimits, Subscribers};
 use crate::tls::Certificates;
@@ -85,6 +85,8 @@ pub struct NodeCoordinator {
     pub(crate) subscribers: Subscribers,
     /// Room for bodies that are kept until they are stored, in bytes.
     pub(crate) kept_bodies: Semaphore,
+    /// Nodes that reads ask last.
+    pub(crate) silent: Silent,
     pub(crate) about: About,
     pub(crate) stopping: AtomicBool,
     /// Whether the node has been ready since it started.
@@ -112,6 +114,7 @@ impl NodeCoordinator {
             passwords: Passwords::new(),
             subscribers: Subscribers::new(limits.subscribers, about.certificates.of_subscribers().clone()),
             kept_bodies: Semaphore::new(KEPT_BODIES_BYTES),
+            silent: Silent::default(),
             about,
             stopping: AtomicBool::new(false),
             settled: AtomicBool::new(false),

@@ -94,7 +94,15 @@ impl NodeCoordinator {
             )?;
             let stale = stale.into_iter().chain(elsewhere.stale).reduce(Staleness::or);
             // A replica that was closed meanwhile would be missing from the answer.
-            let replicas = self.open_replicas(&elsewhere, &work.budget, deadline)?;
+            let replicas = match self.open_replicas(&elsewhere, &work.budget, deadline) {
+                Ok(replicas) => replicas,
+                // One was closed since it was looked for; another may stand in for it.
+                Err(_) if damaged < DAMAGED_MAX && Instant::now() < deadline => {
+                    damaged += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let result = match self.run_blocking(request, replicas, &work, Arc::clone(&turn)).await? {
                 Ok(result) => result,
                 Err(Lost::Statement(error)) => return Err(execute_error(error)),

@@ -26,6 +26,8 @@ const READ_ELSEWHERE_VARIABLE: &str = "STEADFAST_FAULT_READ_ELSEWHERE";
 
 /// How long one node may take to make its replicas current, before the next one is asked.
 const ATTEMPT_MAX: Duration = Duration::from_secs(3);
+/// How long a node that did not answer is asked after the others only.
+const AVOID: Duration = Duration::from_secs(5);
 /// Pause before all are asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -52,6 +54,28 @@ pub(crate) struct Elsewhere {
 
 /// Replicas that failed while a statement read them.
 pub(crate) type Spoiled = BTreeSet<(GroupId, NodeId)>;
+
+/// Nodes that did not answer lately: a statement waits for each that it asks, so others are asked before them.
+#[derive(Debug, Default)]
+pub(crate) struct Silent(Mutex<BTreeMap<NodeId, Instant>>);
+
+impl Silent {
+    /// Those of now.
+    fn nodes(&self) -> BTreeSet<NodeId> {
+        let now = Instant::now();
+        let mut silent = self.0.lock();
+        silent.retain(|_, until| *until > now);
+        silent.keys().copied().collect()
+    }
+
+    fn note(&self, node: NodeId, answers: bool) {
+        if answers {
+            self.0.lock().remove(&node);
+        } else {
+            self.0.lock().insert(node, Instant::now() + AVOID);
+        }
+    }
+}
 
 /// All that a statement reads.
 #[derive(Debug)]
@@ -135,7 +159,8 @@ impl NodeCoordinator {
             let reasons = own.map(|reason| (me, reason)).into_iter().collect();
             (id, Open { group, nodes, oldest: None, reasons })
         });
-        let mut search = Search { reading, open: open.collect(), found: Elsewhere::default() };
+        let silent = self.silent.nodes();
+        let mut search = Search { reading, open: open.collect(), silent, found: Elsewhere::default() };
         let nodes: BTreeMap<GroupId, BTreeSet<NodeId>> =
             search.open.iter().map(|(id, open)| (*id, open.nodes.clone())).collect();
         let asks_for_stale = reading.consistency == Some(Consistency::Stale);
@@ -174,6 +199,7 @@ impl NodeCoordinator {
             let answers =
                 asked.iter().map(|(node, groups)| self.host.freshen_at(*node, groups, as_they_are, timeout));
             for ((node, groups), answer) in asked.iter().zip(join_all(answers).await) {
+                self.silent.note(*node, answer.is_ok());
                 match answer {
                     Ok(answer) => search.take(*node, answer, as_they_are),
                     Err(error) => {
@@ -254,6 +280,8 @@ struct Open {
 struct Search {
     reading: Reading,
     open: BTreeMap<GroupId, Open>,
+    /// Asked last.
+    silent: BTreeSet<NodeId>,
     found: Elsewhere,
 }
 
@@ -267,7 +295,9 @@ impl Search {
         let mut asked: BTreeMap<NodeId, Vec<GroupId>> = BTreeMap::new();
         for (id, open) in &mut self.open {
             // Nodes that have as many are spread by who asks.
-            let weight = |node: &NodeId| (counts.get(node).copied(), (node.0 ^ me.0) % 5, *node);
+            let answers = |node: &NodeId| !self.silent.contains(node);
+            let weight =
+                |node: &NodeId| (answers(node), counts.get(node).copied(), (node.0 ^ me.0) % 5, *node);
             let Some(node) = open.nodes.iter().max_by_key(|node| weight(node)).copied() else { continue };
             open.nodes.remove(&node);
             asked.entry(node).or_default().push(*id);

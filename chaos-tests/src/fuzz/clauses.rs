@@ -90,10 +90,16 @@ impl Level {
         })
     }
 
+    /// Function calls of the select list, without parentheses that are none.
+    fn calls_in_list(&self) -> usize {
+        let list = self.masked.split(" from ").next().unwrap_or_default();
+        let names = list.match_indices('(').map(|(at, _)| list[..at].chars().next_back());
+        names.filter(|last| last.is_some_and(|c| c.is_alphanumeric() || c == '_')).count()
+    }
+
     /// Whether the select list has one function call only.
     pub(super) fn calls_once(&self) -> bool {
-        let list = self.masked.split(" from ").next().unwrap_or_default();
-        list.matches('(').count() == 1
+        self.calls_in_list() == 1
     }
 
     /// GROUP BY time.
@@ -120,8 +126,7 @@ impl Level {
 
     /// Whether the select list has several function calls.
     pub(super) fn calls_several(&self) -> bool {
-        let list = self.masked.split(" from ").next().unwrap_or_default();
-        list.matches('(').count() > 1
+        self.calls_in_list() > 1
     }
 
     /// The number of fill().

@@ -150,9 +150,14 @@ fn time_zone_name(name: String) -> Result<String, ParseError> {
     if matches!(&*name, "" | "UTC" | "Local") {
         return Ok("UTC".to_owned());
     }
+    // Go opens a file of this name, and to a file system several slashes are one.
+    let mut path = name.clone();
+    while path.contains("//") {
+        path = path.replace("//", "/");
+    }
     // The database finds names in any case, Go does not.
-    match jiff::tz::TimeZone::get(&name) {
-        Ok(zone) if zone.iana_name() == Some(&name) => Ok(name),
+    match jiff::tz::TimeZone::get(&path) {
+        Ok(zone) if zone.iana_name() == Some(&path) => Ok(path),
         _ => Err(ParseError::Invalid(format!("unable to find time zone {name}").into())),
     }
 }
