@@ -102,6 +102,18 @@ impl Level {
         self.calls_in_list() == 1
     }
 
+    /// Whether the select list has the operator `%`.
+    pub(super) fn has_remainder(&self) -> bool {
+        self.masked.split(" from ").next().unwrap_or_default().contains('%')
+    }
+
+    /// Whether FROM names several sources, or a pattern.
+    pub(super) fn reads_several(&self) -> bool {
+        let sources = self.masked.split(" from ").nth(1).unwrap_or_default();
+        let end = ["where ", "group by "].iter().chain(&ENDS).filter_map(|end| sources.find(end)).min();
+        sources[..end.unwrap_or(sources.len())].contains([',', '/'])
+    }
+
     /// GROUP BY time.
     pub(super) fn groups_by_time(&self) -> bool {
         self.dimensions().1.iter().any(|part| part.to_lowercase().starts_with("time("))

@@ -25,6 +25,9 @@ pub(super) enum Resolved {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Disagreement;
 
+/// Measurement and field.
+type FieldOf = (Arc<str>, Arc<str>);
+
 /// The fields of one database while one body is prepared.
 #[derive(Debug)]
 pub(super) struct Fields<'c> {
@@ -32,7 +35,7 @@ pub(super) struct Fields<'c> {
     /// By escaped measurement.
     measurements: HashMap<Box<[u8]>, Option<&'c Measurement>>,
     ids: Vec<(usize, FieldId)>,
-    unknown: HashMap<(Arc<str>, Arc<str>), FieldType>,
+    unknown: HashMap<FieldOf, FieldType>,
 }
 
 impl<'c> Fields<'c> {
@@ -110,7 +113,7 @@ impl<'c> Fields<'c> {
         fields: &[Field<'_>],
     ) -> Result<(), Disagreement> {
         let measurement: Arc<str> = Arc::from(&*shown(measurement));
-        let mut new: Vec<((Arc<str>, Arc<str>), FieldType)> = Vec::new();
+        let mut new: Vec<(FieldOf, FieldType)> = Vec::new();
         for field in fields.iter().filter(|f| &*f.name != b"time") {
             let name = series::shown(&field.name);
             if known.is_some_and(|m| m.fields.contains_key(&*name)) {

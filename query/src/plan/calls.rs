@@ -5,7 +5,7 @@ use super::leaves::LeafSpec;
 use super::link::fill_value;
 use super::symbols::Symbols;
 use super::technical;
-use super::types::{field_type, map_references, type_of, type_of_item};
+use super::types::{field_type, type_of, type_of_item};
 use super::validate::fail;
 use crate::aggregate::{Pick, Reducer};
 use crate::error::QueryError;
@@ -423,10 +423,8 @@ enum Kind {
 
 /// The call as if nothing were known of its columns.
 fn without_types(call: &ast::Call) -> Expr {
-    map_references(&Expr::Call(call.clone()), &mut |reference| VarRef {
-        name: reference.name.clone(),
-        data_type: None,
-    })
+    Expr::Call(call.clone())
+        .map_references(&mut |reference| VarRef { name: reference.name.clone(), data_type: None })
 }
 
 /// The type of the column that leads a call; tags are strings, which only subqueries give points of.

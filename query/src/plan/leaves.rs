@@ -132,9 +132,11 @@ pub(super) fn subquery(
     };
     // A column of the select list is what its name means, also where the clause says that it is a tag: then it is text or nothing.
     let residual = residual.map(|expr| {
-        expr.retyped(&|name| match inner.condition_column(&name.name) {
-            Some(InnerColumn::Field(..)) if name.data_type == Some(DataType::Tag) => Some(DataType::String),
-            _ => name.data_type,
+        expr.map_references(&mut |name| match inner.condition_column(&name.name) {
+            Some(InnerColumn::Field(..)) if name.data_type == Some(DataType::Tag) => {
+                VarRef { name: name.name.clone(), data_type: Some(DataType::String) }
+            }
+            _ => name.clone(),
         })
     });
     let condition = RowCondition::compile(residual.as_ref(), &kind)?;

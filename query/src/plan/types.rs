@@ -1,7 +1,7 @@
 //! Types of expressions, as InfluxDB 1.x derives and names them.
 
 use crate::error::QueryError;
-use crate::influxql::ast::{BinaryExpr, BinaryOp, Call, DataType, Expr, VarRef};
+use crate::influxql::ast::{BinaryExpr, BinaryOp, Call, DataType, Expr};
 use crate::math::{self, Division};
 use crate::result::Cell;
 use model::FieldType;
@@ -69,24 +69,6 @@ pub(super) fn any(expr: &Expr, test: &mut impl FnMut(&Expr) -> bool) -> bool {
         Expr::Binary(binary) => any(&binary.lhs, test) || any(&binary.rhs, test),
         Expr::Paren(inner) => any(inner, test),
         _ => false,
-    }
-}
-
-/// The expression with every reference replaced by what `f` makes of it.
-pub(super) fn map_references(expr: &Expr, f: &mut impl FnMut(&VarRef) -> VarRef) -> Expr {
-    match expr {
-        Expr::VarRef(reference) => Expr::VarRef(f(reference)),
-        Expr::Call(call) => Expr::Call(Call {
-            name: call.name.clone(),
-            args: call.args.iter().map(|a| map_references(a, f)).collect(),
-        }),
-        Expr::Binary(binary) => Expr::Binary(Box::new(BinaryExpr {
-            op: binary.op,
-            lhs: map_references(&binary.lhs, f),
-            rhs: map_references(&binary.rhs, f),
-        })),
-        Expr::Paren(inner) => Expr::Paren(Box::new(map_references(inner, f))),
-        other => other.clone(),
     }
 }
 

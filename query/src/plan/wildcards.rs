@@ -1,7 +1,7 @@
 //! `*`, `*::field`, `*::tag` and patterns in the select list and in GROUP BY, spelled out.
 
 use super::columns::field_name;
-use super::types::{any, map_references};
+use super::types::any;
 use super::validate::fail;
 use crate::condition::compile_regex;
 use crate::error::QueryError;
@@ -167,7 +167,7 @@ fn takes(function: &str, data_type: DataType) -> bool {
 
 /// The expression with the types of its references filled in.
 pub(super) fn with_types(expr: &Expr, type_of: &impl Fn(&str) -> Option<DataType>) -> Expr {
-    map_references(expr, &mut |reference| {
+    expr.map_references(&mut |reference| {
         let data_type = match reference.data_type {
             None => type_of(&reference.name),
             // `::field` of what is no field stays as it is: nothing.

@@ -7,7 +7,7 @@ use super::{Readers, ShowContext};
 use crate::condition::{FieldKind, RowCondition, SeriesFilter};
 use crate::error::QueryError;
 use crate::fold::columns::cell;
-use crate::influxql::ast::{DataType, Expr, Source, WildcardKind};
+use crate::influxql::ast::{DataType, Expr, Source, VarRef, WildcardKind};
 use crate::result::Cell;
 use model::catalog::{Database, RetentionPolicy};
 use model::scan::{ColumnBatch, GroupReader, Order, SeriesRef};
@@ -337,5 +337,6 @@ impl ValueCondition {
 
 /// The same with every name as a field, whatever the clause says it is.
 fn uncast(expr: &Expr) -> Expr {
-    expr.retyped(&|_| Some(DataType::AnyField))
+    let mut field = |name: &VarRef| VarRef { name: name.name.clone(), data_type: Some(DataType::AnyField) };
+    expr.map_references(&mut field)
 }

@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, DATA, DATABASE, eventually, in_seconds, key, point
 use bytes::Bytes;
 use model::batch::{BatchHeader, BatchWriter, Row};
 use model::catalog::{CatalogCommand, PolicySpec};
+use model::time::ShardOrigin;
 use model::value::ValueRef;
 use model::{DatabaseId, FieldId, GroupId, RetentionPolicyId};
 use raft::command::{self, Outcome};
@@ -27,7 +28,9 @@ fn drop_database(cluster: &Cluster, name: &str) {
 /// A point of the n-th database that was created, and of the n-th policy.
 fn point(n: u32, time: i64) -> Bytes {
     let (database, policy) = (DatabaseId(n), RetentionPolicyId(n));
-    let mut batch = BatchWriter::new(BatchHeader { database, policy, shard_duration_ns: 1 << 50 });
+    let header =
+        BatchHeader { database, policy, shard_duration_ns: 1 << 50, shard_origin: ShardOrigin::YearOne };
+    let mut batch = BatchWriter::new(header);
     let series = batch.add_series(&key().0);
     batch.push(&Row { series, time, field: FieldId(0), value: ValueRef::Integer(time) });
     command::write(batch)

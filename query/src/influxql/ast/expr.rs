@@ -84,19 +84,20 @@ impl DataType {
 }
 
 impl Expr {
-    /// The same with other types behind the names: `of` gives the type that a name is read as.
-    pub(crate) fn retyped(&self, of: &impl Fn(&VarRef) -> Option<DataType>) -> Self {
+    /// The same with every reference replaced by what `f` makes of it.
+    pub(crate) fn map_references(&self, f: &mut impl FnMut(&VarRef) -> VarRef) -> Self {
         match self {
-            Self::VarRef(name) => Self::VarRef(VarRef { name: name.name.clone(), data_type: of(name) }),
-            Self::Paren(inner) => Self::Paren(Box::new(inner.retyped(of))),
-            Self::Binary(binary) => {
-                let BinaryExpr { op, lhs, rhs } = &**binary;
-                Self::Binary(Box::new(BinaryExpr { op: *op, lhs: lhs.retyped(of), rhs: rhs.retyped(of) }))
-            }
+            Self::VarRef(reference) => Self::VarRef(f(reference)),
             Self::Call(call) => {
-                let args = call.args.iter().map(|arg| arg.retyped(of)).collect();
+                let args = call.args.iter().map(|arg| arg.map_references(f)).collect();
                 Self::Call(Call { name: call.name.clone(), args })
             }
+            Self::Binary(binary) => {
+                let BinaryExpr { op, lhs, rhs } = &**binary;
+                let (lhs, rhs) = (lhs.map_references(f), rhs.map_references(f));
+                Self::Binary(Box::new(BinaryExpr { op: *op, lhs, rhs }))
+            }
+            Self::Paren(inner) => Self::Paren(Box::new(inner.map_references(f))),
             other => other.clone(),
         }
     }
