@@ -1,15 +1,21 @@
 //! The admin API: probes, metrics, the cluster and orders to it. JSON errors name what would have been accepted.
 
+mod access;
 mod cluster;
 mod orders;
 mod probe;
 mod routes;
 
+pub use access::{AdminAccess, AdminTokens, Role};
+
 use crate::HttpMetrics;
+use crate::audit::{self, Actor};
+use crate::auth::guard::Guard;
 use crate::coordinator::Coordinator;
 use crate::encode::Format;
 use crate::error::Failure;
-use crate::router::{Endpoint, error, metrics_text};
+use crate::router::{Endpoint, client_address, error, metrics_text};
+use access::Operator;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -29,36 +35,10 @@ pub(crate) const DESCRIPTION: &str = include_str!("admin/openapi.json");
 pub(crate) struct Admin {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     pub(crate) metrics: Arc<HttpMetrics>,
-    /// What `Authorization: Bearer` must say below `/admin`; empty: nothing.
-    pub(crate) token: AdminToken,
-}
-
-/// A secret that operators share; empty when nobody is asked.
-#[derive(Clone, Default)]
-pub struct AdminToken(String);
-
-impl AdminToken {
-    /// As in a file: white space around it does not count.
-    pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    /// Whether a value of `Authorization` is this token's. Takes as long whatever of it is wrong.
-    fn admits(&self, authorization: Option<&HeaderValue>) -> bool {
-        if self.0.is_empty() {
-            return true;
-        }
-        let given = authorization.map(HeaderValue::as_bytes).unwrap_or_default();
-        let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
-        let differing = given.iter().zip(self.0.as_bytes()).fold(0, |all, (a, b)| all | (a ^ b));
-        given.len() == self.0.len() && differing == 0
-    }
-}
-
-impl std::fmt::Debug for AdminToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_empty() { "no token" } else { "a token" })
-    }
+    /// What is asked for below `/admin`.
+    pub(crate) access: AdminAccess,
+    /// Tokens that were wrong.
+    pub(crate) guard: Guard,
 }
 
 pub(crate) async fn answer(State(admin): State<Arc<Admin>>, request: Request) -> Response {
@@ -66,7 +46,8 @@ pub(crate) async fn answer(State(admin): State<Arc<Admin>>, request: Request) ->
     let (request, _body) = request.into_parts();
     let path = request.uri.path();
     let endpoint = if path == "/metrics" { Endpoint::Metrics } else { Endpoint::Admin };
-    let answer = routed(&admin, &request).await;
+    let mut actor = Actor::new(None, client_address(&request.extensions));
+    let answer = routed(&admin, &request, &mut actor).await;
     let mut response = answer.unwrap_or_else(|failure| error(&failure, Format::Json { pretty: false }));
     if response.status() == StatusCode::METHOD_NOT_ALLOWED
         && let Some(methods) = methods(path).and_then(|methods| HeaderValue::from_str(&methods).ok())
@@ -76,6 +57,12 @@ pub(crate) async fn answer(State(admin): State<Arc<Admin>>, request: Request) ->
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    // Who was not let in is told of by `operator`, and must not fill the log.
+    let let_in = !matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+    if let_in && is_below_admin(path) && Role::of(&request.method) == Role::Operate {
+        let target = request.uri.path_and_query().map_or(path, |target| target.as_str());
+        audit::order(&actor, request.method.as_str(), target, response.status());
+    }
     if request.method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
@@ -83,12 +70,29 @@ pub(crate) async fn answer(State(admin): State<Arc<Admin>>, request: Request) ->
     response
 }
 
-async fn routed(admin: &Admin, request: &Parts) -> Result<Response, Failure> {
-    let path = request.uri.path();
-    if path.starts_with("/admin") && !admin.token.admits(request.headers.get(AUTHORIZATION)) {
-        let text = "the admin API asks for its token: Authorization: Bearer …";
-        return Err(Failure::new(StatusCode::UNAUTHORIZED, text));
+fn is_below_admin(path: &str) -> bool {
+    path.starts_with("/admin")
+}
+
+/// Who asks, where somebody is asked who they are.
+fn operator(admin: &Admin, request: &Parts, actor: &mut Actor) -> Result<Operator, Failure> {
+    let operator = admin.access.operator(&admin.guard, request);
+    match &operator {
+        Ok(operator) => *actor = Actor::new(operator.name.as_deref(), actor.address),
+        Err(failure) if failure.status == StatusCode::UNAUTHORIZED => {
+            admin.metrics.auth_failed();
+            if request.headers.contains_key(AUTHORIZATION) {
+                audit::login_failed(actor, "admin");
+            }
+        }
+        Err(_) => {}
     }
+    operator
+}
+
+async fn routed(admin: &Admin, request: &Parts, actor: &mut Actor) -> Result<Response, Failure> {
+    let path = request.uri.path();
+    let operator = if is_below_admin(path) { Some(operator(admin, request, actor)?) } else { None };
     let Some(methods) = methods(path) else {
         let paths: Vec<String> =
             ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
@@ -102,6 +106,9 @@ async fn routed(admin: &Admin, request: &Parts) -> Result<Response, Failure> {
         let text = format!("{path} takes {methods}, not {}", request.method);
         return Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, text));
     };
+    if let Some(operator) = operator {
+        operator.may(&request.method)?;
+    }
     let coordinator = &*admin.coordinator;
     match call {
         Call::Live => Ok(probe::live()),
@@ -127,22 +134,4 @@ fn document(text: String) -> Response {
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_admits_who_has_it() {
-        let header = |text: &str| HeaderValue::from_str(text).unwrap();
-        let token = AdminToken::new("s3cret\n");
-        assert!(token.admits(Some(&header("Bearer s3cret"))));
-        for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer ", "s3cret", "Basic s3cret"] {
-            assert!(!token.admits(Some(&header(wrong))), "{wrong}");
-        }
-        assert!(!token.admits(None));
-        assert!(AdminToken::new(" \n").admits(None));
-        assert!(!format!("{token:?}").contains("s3cret"));
-    }
 }

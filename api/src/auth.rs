@@ -6,8 +6,10 @@
 //! its statement is answered; if a request fails all the same, the catalog is brought up to date and asked again.
 
 mod credentials;
+pub(crate) mod guard;
 mod jwt;
 
+use crate::audit::{self, Actor};
 use crate::coordinator::{Currency, VerifyError};
 use crate::error::Failure;
 use crate::params::Params;
@@ -20,6 +22,7 @@ use model::clock::FixedClock;
 use query::influxql::ast::Statement;
 use query::privileges;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What an operator may set about authentication.
@@ -35,13 +38,22 @@ pub struct AuthConfig {
     pub shared_secret: String,
     /// What the time of tokens is compared with.
     pub clock: Arc<dyn Clock>,
+    /// Logins that may fail a minute, for each address and name; more of them are answered 429. 0: any number.
+    pub failed_logins_max: u32,
 }
 
 impl Default for AuthConfig {
     fn default() -> Self {
         // Without a clock every token is too old.
         let clock = Arc::new(FixedClock(i64::MAX));
-        Self { enabled: false, ping: false, debug: false, shared_secret: String::new(), clock }
+        Self {
+            enabled: false,
+            ping: false,
+            debug: false,
+            shared_secret: String::new(),
+            clock,
+            failed_logins_max: 0,
+        }
     }
 }
 
@@ -83,11 +95,11 @@ pub(crate) enum Caller {
 ///
 /// # Errors
 ///
-/// 401 with 1.x's text; 503 when it cannot be known now.
+/// 401 with 1.x's text; 429 after too many of these; 503 when it cannot be known now.
 pub(crate) async fn caller(
     api: &Api,
     endpoint: Endpoint,
-    headers: &HeaderMap,
+    (headers, address): (&HeaderMap, Option<IpAddr>),
     url: &Params,
 ) -> Result<Caller, Failure> {
     if !api.config.auth.asks_at(endpoint) {
@@ -103,20 +115,39 @@ pub(crate) async fn caller(
     }
     let identified = match Credentials::of(headers, url) {
         None => Err(unauthorized("unable to parse authentication credentials")),
-        Some(credentials) => match identify(api, &catalog, &credentials).await {
-            Err(failure) if failure.status == StatusCode::UNAUTHORIZED => {
-                match newer_users(api, &catalog).await {
-                    Some(current) => identify(api, &current, &credentials).await,
-                    None => Err(failure),
-                }
-            }
-            identified => identified,
-        },
+        Some(credentials) => guarded(api, &catalog, &credentials, address).await,
     };
     if identified.is_err() {
         api.config.metrics.auth_failed();
     }
     identified.map(Caller::User)
+}
+
+/// The user whose credentials these are, unless too many were wrong before.
+async fn guarded(
+    api: &Api,
+    catalog: &Catalog,
+    credentials: &Credentials,
+    address: Option<IpAddr>,
+) -> Result<Arc<User>, Failure> {
+    let (name, secret) = credentials.name_and_secret();
+    let attempt = api.guard.admit(address, name, secret.as_bytes())?;
+    let identified = match identify(api, catalog, credentials).await {
+        Err(failure) if failure.status == StatusCode::UNAUTHORIZED => match newer_users(api, catalog).await {
+            Some(current) => identify(api, &current, credentials).await,
+            None => Err(failure),
+        },
+        identified => identified,
+    };
+    match &identified {
+        Ok(_) => api.guard.succeeded(attempt),
+        Err(failure) if failure.status == StatusCode::UNAUTHORIZED => {
+            api.guard.failed(attempt);
+            audit::login_failed(&Actor::new(Some(name), address), "http");
+        }
+        Err(_) => {}
+    }
+    identified
 }
 
 /// The catalog as the cluster has it, if its users are others than those of `seen`.

@@ -6,7 +6,8 @@
 //! router     influx_router, admin_router: path + method → endpoint; common headers, CORS, request metrics
 //! auth       who asks: credentials, tokens; what they may do
 //! influx/*   one endpoint each: ping, query, write, health, Prometheus remote write and read
-//! admin/*    probes, metrics, cluster, checksum
+//! admin/*    who may operate: tokens with roles; probes, metrics, cluster, checksum, orders
+//! audit      who changed what, as events of their own
 //! params     URL, form and multipart parameters; bind parameters of a query
 //! body       request bodies: byte limits, the budget of all bodies in flight, gzip, snappy
 //! encode/*   query results → JSON, CSV, MessagePack, as Go prints them; whole or in chunks
@@ -17,6 +18,7 @@
 //! Answers are those of InfluxDB 1.6.7 to the letter; where they differ on purpose, the line says so.
 
 mod admin;
+mod audit;
 pub mod auth;
 mod body;
 pub mod config;
@@ -33,7 +35,7 @@ mod router;
 pub mod serve;
 pub mod statistics;
 
-pub use admin::AdminToken;
+pub use admin::{AdminAccess, AdminTokens, Role};
 pub use auth::AuthConfig;
 pub use config::ApiConfig;
 pub use coordinator::Coordinator;

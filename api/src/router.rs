@@ -1,6 +1,7 @@
 //! Which endpoint answers, and what all answers have in common: headers, request ids, CORS, counting.
 
-use crate::admin::{self, AdminToken};
+use crate::admin::{self, AdminAccess};
+use crate::auth::guard::Guard;
 use crate::auth::{self, Caller};
 use crate::body::{self, Budget};
 use crate::config::{ApiConfig, UNHEARD_QUERIES_MAX};
@@ -10,13 +11,15 @@ use crate::encode::room::AnswerRoom;
 use crate::error::Failure;
 use crate::influx::write::Target;
 use crate::profiles::Profiles;
+use crate::serve::ClientAddress;
 use crate::{HttpMetrics, headers, influx, params::Params};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -29,6 +32,8 @@ pub(crate) struct Api {
     pub(crate) budget: Budget,
     /// Memory of answers that are not chunked.
     pub(crate) answers: Arc<AnswerRoom>,
+    /// Logins that failed.
+    pub(crate) guard: Guard,
     /// Who counts requests by their clients now.
     pub(crate) profiles: Profiles,
     /// Places for queries that nobody waits for.
@@ -41,9 +46,11 @@ pub fn influx_router(coordinator: Arc<dyn Coordinator>, config: ApiConfig) -> Ro
         Budget::new(config.bodies_in_flight_bytes_max, config.overload_wait, Arc::clone(&config.metrics));
     let unheard_queries = Arc::new(Semaphore::new(UNHEARD_QUERIES_MAX));
     let answers = Arc::new(AnswerRoom::new(config.answer_bytes_max, config.answers_bytes_max));
+    let guard = Guard::new(config.auth.failed_logins_max);
     let api = Arc::new(Api {
         coordinator,
         config,
+        guard,
         budget,
         answers,
         profiles: Profiles::default(),
@@ -52,14 +59,16 @@ pub fn influx_router(coordinator: Arc<dyn Coordinator>, config: ApiConfig) -> Ro
     Router::new().fallback(influx_answer).with_state(api)
 }
 
-/// The admin API: probes, metrics, cluster. `metrics` are those of the InfluxDB API, see [`ApiConfig::metrics`]; `token` is
+/// The admin API: probes, metrics, cluster. `metrics` are those of the InfluxDB API, see [`ApiConfig::metrics`]; `access` is
 /// what is asked for below `/admin`.
 pub fn admin_router(
     coordinator: Arc<dyn Coordinator>,
     metrics: Arc<HttpMetrics>,
-    token: AdminToken,
+    access: AdminAccess,
 ) -> Router {
-    Router::new().fallback(admin::answer).with_state(Arc::new(admin::Admin { coordinator, metrics, token }))
+    let guard = Guard::new(access.failed_logins_max);
+    let admin = Arc::new(admin::Admin { coordinator, metrics, access, guard });
+    Router::new().fallback(admin::answer).with_state(admin)
 }
 
 /// What requests are counted by.
@@ -173,7 +182,8 @@ async fn routed(api: Arc<Api>, endpoint: Endpoint, request: Request) -> Response
     } else {
         let url = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
         let format = Format::from_accept(request_headers.get_all(ACCEPT).iter(), url.get("pretty") == "true");
-        let answer = match auth::caller(&api, endpoint, &request_headers, &url).await {
+        let from = (&request_headers, client_address(request.extensions()));
+        let answer = match auth::caller(&api, endpoint, from, &url).await {
             Ok(caller) => {
                 api.profiles.observe(endpoint, &caller, &request);
                 answer_to(api, endpoint, caller, request, (url, format)).await
@@ -214,6 +224,11 @@ async fn answer_to(
         Endpoint::Metrics => Ok(metrics_text(&*api.coordinator, &api.config.metrics)),
         Endpoint::Admin | Endpoint::Unknown => Ok(text(StatusCode::NOT_FOUND, "404 page not found\n")),
     }
+}
+
+/// Where a request came from.
+pub(crate) fn client_address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ClientAddress>().map(|address| address.0)
 }
 
 /// An answer that is an error, in the client's format.

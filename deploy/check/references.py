@@ -13,7 +13,7 @@ import yaml
 
 
 # Secrets that an operator makes; each is told of where it is used.
-MADE_BY_HAND = {"steadfast-admin", "steadfast-tls", "steadfast-peers-tls", "tsdb-tls", "tsdb-peers-tls"}
+MADE_BY_HAND = {"steadfast-admin", "tsdb-admin", "steadfast-tls", "steadfast-peers-tls", "tsdb-tls", "tsdb-peers-tls"}
 
 
 def pods(objects):

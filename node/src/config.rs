@@ -6,7 +6,7 @@
 //! - [`NodeConfig`]: `data_dir`, `http_addr`, `admin_addr`, `peer_addr` (all `SocketAddr`), `advertise_http`,
 //!   `advertise_admin`, `advertise_peer` (`String`, `host:port`, never empty after the check), `peers` (`Vec<String>`,
 //!   contains `advertise_peer`, never empty after the check, in the order of the file);
-//! - [`LogConfig`]: `format`, `level`;
+//! - [`LogConfig`]: `format`, `level`, `audit_file`;
 //! - [`RaftConfig`]: `groups`, `heartbeat`, `election_min`, `election_max`, `snapshot_log_bytes`, `snapshot_interval`,
 //!   `log_budget`, `log_kept`, `snapshot_rate`, `snapshots_at_once`, `proof_interval`,
 //!   `slow_disk`;
@@ -15,7 +15,7 @@
 //!   `stale_reads`;
 //! - [`StorageConfig`]: `block_cache`, `write_buffer`;
 //! - [`DiskConfig`]: `warn_percent`, `warn_bytes`, `save_percent`, `save_bytes`, `refuse_percent`, `refuse_bytes`;
-//! - [`AuthConfig`]: `enabled`, `shared_secret`, `ping`, `debug`;
+//! - [`AuthConfig`]: `enabled`, `shared_secret`, `ping`, `debug`, `failed_logins`;
 //! - [`SubscriptionsConfig`]: `queue_bytes`, `timeout`, `ca_certs`, `insecure_skip_verify`;
 //! - [`HttpConfig`]: `max_connections`, `header_timeout`, `body_timeout`, `tls_cert`, `tls_key`, `tls_client_ca`;
 //! - [`PeerConfig`]: `tls_cert`, `tls_key`, `tls_ca`, `tls_optional`.
@@ -30,8 +30,8 @@ mod value;
 
 pub use load::{Sources, environment_name, load, split_assignment};
 pub use options::{
-    AuthConfig, Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, PeerConfig, QueryConfig, RaftConfig,
-    StorageConfig, SubscriptionsConfig, WriteConfig,
+    AdminConfig, AuthConfig, Config, DiskConfig, HttpConfig, LogConfig, NodeConfig, PeerConfig, QueryConfig,
+    RaftConfig, StorageConfig, SubscriptionsConfig, WriteConfig,
 };
 pub use reference::print;
 pub use value::{ByteSize, LogFormat, Secret, parse_duration};

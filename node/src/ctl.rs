@@ -8,6 +8,7 @@ mod table;
 use crate::cli::{note, say};
 use crate::http_client::{ClientError, Connection, Response};
 use crate::tls::{TlsError, Trust, client_config};
+use api::AdminTokens;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use http_body_util::Full;
@@ -38,7 +39,7 @@ pub struct CtlArgs {
         global = true
     )]
     pub admin: Vec<String>,
-    /// A file with the token of the admin API
+    /// A file with the token of the admin API: its first one
     #[arg(long, value_name = "FILE", env = "STEADFAST_ADMIN_TOKEN_FILE", global = true)]
     pub token_file: Option<PathBuf>,
     /// A file with the authorities (PEM) of the nodes' certificates [default: those of this machine]; the addresses are then
@@ -222,7 +223,9 @@ async fn carry_out(args: &CtlArgs) -> Result<Value, CtlError> {
         }
         None => String::new(),
     };
-    let nodes = Nodes { connections: connections(args)?, token: token.trim().to_owned() };
+    // The file may be the nodes' own, with several.
+    let token = AdminTokens::in_file(&token).next().map_or("", |(_, token)| token).to_owned();
+    let nodes = Nodes { connections: connections(args)?, token };
     let (method, path) = args.order.request();
     let answer = nodes.ask(&method, &path).await?;
     match args.order {

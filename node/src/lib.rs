@@ -51,6 +51,7 @@ pub mod start;
 pub mod subscribers;
 pub mod telemetry;
 mod tls;
+mod tokens;
 mod turns;
 mod users;
 pub mod write;

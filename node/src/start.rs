@@ -16,9 +16,10 @@ use crate::operator::watch_events;
 use crate::space::{self, Thresholds};
 use crate::subscribers::SubscriberLimits;
 use crate::tls::Certificates;
+use crate::tokens::TokenFiles;
 use crate::write::SeriesLimits;
 use anyhow::Context;
-use api::{AdminToken, ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimits};
+use api::{AdminAccess, ApiConfig, AuthConfig, Coordinator, HttpMetrics, ServeLimits};
 use model::catalog::NodeInfo;
 use model::{Clock, GroupId};
 use raft::peer::PeerControl;
@@ -44,11 +45,15 @@ const REQUESTS_GRACE: Duration = Duration::from_secs(12);
 /// Whatever kept the node from starting or made it stop.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let certificates = Arc::new(Certificates::open(&config)?);
-    let following = tokio::spawn(Arc::clone(&certificates).follow());
-    while let Ended::Again = run_once(&config, &certificates, stop.clone()).await? {
+    let tokens = TokenFiles::open(&config.admin)?;
+    let following =
+        [tokio::spawn(Arc::clone(&certificates).follow()), tokio::spawn(Arc::clone(&tokens).follow())];
+    while let Ended::Again = run_once(&config, &certificates, &tokens, stop.clone()).await? {
         tracing::info!("starting again");
     }
-    following.abort();
+    for task in following {
+        task.abort();
+    }
     Ok(())
 }
 
@@ -68,6 +73,7 @@ enum Ended {
 async fn run_once(
     config: &Config,
     certificates: &Arc<Certificates>,
+    tokens: &TokenFiles,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Ended> {
     let listeners = Listeners::bind(config).await?;
@@ -89,8 +95,12 @@ async fn run_once(
     let late = Arc::new(LateCoordinator::default());
     let metrics = Arc::new(HttpMetrics::default());
     let limits = serve_limits(config);
-    let token = admin_token(config)?;
-    let admin = api::admin_router(Arc::clone(&late) as Arc<dyn Coordinator>, Arc::clone(&metrics), token);
+    let access = AdminAccess {
+        tokens: tokens.tokens(),
+        certificate: !config.admin.tls_client_ca.is_empty(),
+        failed_logins_max: config.auth.failed_logins,
+    };
+    let admin = api::admin_router(Arc::clone(&late) as Arc<dyn Coordinator>, Arc::clone(&metrics), access);
     // The admin port answers until the very end: probes ask it during the stop, too.
     let (admin_stop, admin_stopped) = watch::channel(false);
     let admin_stopped = when_true(admin_stopped);
@@ -367,6 +377,7 @@ fn api_config(config: &Config, metrics: Arc<HttpMetrics>) -> ApiConfig {
             debug: config.auth.debug,
             shared_secret: config.auth.shared_secret.text().to_owned(),
             clock: Arc::new(SystemClock),
+            failed_logins_max: config.auth.failed_logins,
         },
         rows_max: config.query.max_rows,
         metrics,
@@ -381,18 +392,6 @@ fn serve_limits(config: &Config) -> ServeLimits {
         shutdown_timeout: REQUESTS_GRACE,
         ..ServeLimits::default()
     }
-}
-
-/// The token of the admin API, if the configuration names a file with one.
-fn admin_token(config: &Config) -> anyhow::Result<AdminToken> {
-    let path = &config.admin.token_file;
-    if path.is_empty() {
-        return Ok(AdminToken::default());
-    }
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read admin.token_file {path}"))?;
-    anyhow::ensure!(!text.trim().is_empty(), "admin.token_file {path} is empty");
-    Ok(AdminToken::new(&text))
 }
 
 /// Completes when the signal says so, or its sender is gone.

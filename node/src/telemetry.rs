@@ -1,28 +1,58 @@
-//! Logs: `tracing` events to standard error, as text for people or as JSON for collectors. Called once, by `main`.
+//! Logs: `tracing` events to standard error, as text for people or as JSON for collectors; and the audit log, to a file of
+//! its own. Called once, by `main`.
 
 use crate::config::{LogConfig, LogFormat};
-use std::io::IsTerminal;
-use tracing::error;
-use tracing_subscriber::EnvFilter;
+use anyhow::Context;
+use std::fs::File;
+use std::io::{IsTerminal, Stderr};
+use std::sync::Arc;
+use tracing::{Level, error};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+/// The target of the audit log's events.
+const AUDIT: &str = "audit";
 
 /// Installs the global subscriber and logs panics from then on.
 ///
 /// # Errors
 ///
-/// When `log.level` is no filter or a subscriber is already installed.
+/// When `log.level` is no filter, `log.audit_file` cannot be opened, or a subscriber is already installed.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = parse_filter(&config.level).map_err(|e| anyhow::anyhow!("log.level: {e}"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let installed = match config.format {
-        LogFormat::Human => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let filter = parse_filter(&with_audit(&config.level)).map_err(|e| anyhow::anyhow!("log.level: {e}"))?;
+    let events: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
+        LogFormat::Human => stderr().boxed(),
+        LogFormat::Json => stderr().json().flatten_event(true).boxed(),
+    };
+    let installed = if config.audit_file.is_empty() {
+        // One filter for everything: what it leaves out costs nothing where it would be written.
+        tracing_subscriber::registry().with(events).with(filter).try_init()
+    } else {
+        let path = &config.audit_file;
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.with_context(|| format!("cannot open log.audit_file {path}"))?;
+        let audit = tracing_subscriber::fmt::layer().json().flatten_event(true).with_ansi(false);
+        let audit = audit.with_writer(Arc::new(file));
+        let audit = audit.with_filter(Targets::new().with_target(AUDIT, Level::INFO));
+        tracing_subscriber::registry().with(events.with_filter(filter)).with(audit).try_init()
     };
     installed.map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))?;
     log_panics();
     Ok(())
+}
+
+/// Writes events as text to standard error.
+fn stderr() -> tracing_subscriber::fmt::Layer<Registry, DefaultFields, Format, fn() -> Stderr> {
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr as fn() -> Stderr);
+    layer.with_ansi(std::io::stderr().is_terminal())
+}
+
+/// The level with the audit log in it, unless it says something about that itself.
+fn with_audit(level: &str) -> String {
+    if level.contains(AUDIT) { level.to_owned() } else { format!("{level},{AUDIT}=info") }
 }
 
 /// Reads a level (`info`) or a list of directives (`info,raft=debug`).

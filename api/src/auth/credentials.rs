@@ -33,6 +33,14 @@ impl Credentials {
         Self::of_header(headers.get(AUTHORIZATION)?.to_str().ok()?)
     }
 
+    /// Who is claimed to ask, and what proves it. A token names nobody before it was verified.
+    pub(super) fn name_and_secret(&self) -> (&str, &str) {
+        match self {
+            Self::Password { name, password } => (name, password),
+            Self::Token(token) => ("(token)", token),
+        }
+    }
+
     fn of_header(header: &str) -> Option<Self> {
         if let Some((scheme, rest)) = header.split_once(' ')
             && !rest.contains(' ')

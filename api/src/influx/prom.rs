@@ -15,6 +15,7 @@ mod wire;
 
 use super::query::{Executor, Freshness, reading};
 use super::write::{self, Target, no_content};
+use crate::audit::Actor;
 use crate::auth::Caller;
 use crate::body::{self, BodyLimits, ReservedBody};
 use crate::coordinator::StatementResponse;
@@ -100,6 +101,7 @@ pub(crate) async fn read(
     let executor = Executor {
         coordinator: Arc::clone(&api.coordinator),
         user: caller.user().cloned(),
+        actor: Actor::default(),
         database: url.get("db").to_owned(),
         policy: url.get("rp").to_owned(),
         read_only: true,

@@ -10,6 +10,7 @@ pub(super) use freshness::Freshness;
 pub(super) use reading::reading;
 pub(super) use statement::Executor;
 
+use crate::audit::Actor;
 use crate::auth::Caller;
 use crate::body::{self, BodyLimits};
 use crate::config::{CHUNK_ROWS, FORM_BYTES_MAX};
@@ -18,7 +19,7 @@ use crate::encode::{Epoch, Format};
 use crate::error::Failure;
 use crate::headers::accepts_gzip;
 use crate::params::{Multipart, Params, bind};
-use crate::router::Api;
+use crate::router::{Api, client_address};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING, VARY};
@@ -62,6 +63,7 @@ pub(crate) async fn answer(
     let executor = Executor {
         coordinator: Arc::clone(&api.coordinator),
         user: caller.user().cloned(),
+        actor: Actor::new(caller.user().map(|user| &*user.name), client_address(&parts.extensions)),
         database: params.get("db").to_owned(),
         policy: params.get("rp").to_owned(),
         read_only: parts.method == Method::GET,

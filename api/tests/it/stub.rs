@@ -5,7 +5,7 @@ use api::coordinator::{
     StatementResponse, VerifyError, WriteError, WriteRequest,
 };
 use api::operator::{Order, OrderError};
-use api::{AdminToken, ApiConfig, HttpMetrics, admin_router, influx_router};
+use api::{AdminAccess, ApiConfig, HttpMetrics, admin_router, influx_router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -279,7 +279,7 @@ impl Client {
         let metrics: Arc<HttpMetrics> = Arc::clone(&config.metrics);
         Self {
             influx: influx_router(Arc::clone(&coordinator), config),
-            admin: admin_router(coordinator, metrics, AdminToken::default()),
+            admin: admin_router(coordinator, metrics, AdminAccess::default()),
             stub,
         }
     }

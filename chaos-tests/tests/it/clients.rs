@@ -60,7 +60,7 @@ fn real_clients_see_no_difference_to_influxdb() {
 fn real_clients_with_users_see_no_difference_to_influxdb() {
     let python = install::python();
     let _turn = turn("clients: the influx shell and Python, with users, on three nodes and on influxd");
-    let config = vec![("auth.enabled", "true".to_owned())];
+    let config = vec![("auth.enabled", "true".to_owned()), ("auth.failed_logins", "0".to_owned())];
     let cluster = Cluster::start(&Settings { config, ..Settings::default() });
     let oracle = Oracle::start_with_users();
     let nodes = cluster.addresses().join(",");

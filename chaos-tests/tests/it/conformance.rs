@@ -46,6 +46,7 @@ fn the_corpus_is_answered_as_recorded() {
     // As the recording server was set.
     let config = [
         ("auth.enabled", "true"),
+        ("auth.failed_logins", "0"),
         ("auth.shared_secret", "\"s3cret\""),
         ("query.max_rows", "5"),
         ("query.max_series", "3"),

@@ -133,6 +133,10 @@ options! {
         /// A level (error, warn, info, debug, trace) or directives such as `info,raft=debug`. More is slower, and openraft at
         /// `info` is talkative.
         level: String = "info,openraft=warn";
+        /// A file to which the audit log goes as well, a line of JSON an event: statements that change or delete something,
+        /// orders to the admin API, failed logins. It is opened once and only ever grows. Empty: to standard error alone, where
+        /// its events have the target `audit`, whatever `level` says; `audit=off` there silences them.
+        audit_file: String = "";
     }
 
     /// How the cluster keeps its data on its nodes.
@@ -155,9 +159,12 @@ options! {
 
     /// Who may use the admin API, and its TLS.
     [admin] AdminConfig {
-        /// A file with the token that requests below `/admin` must carry (`Authorization: Bearer`). Empty: nobody is asked.
-        /// Probes and metrics never ask.
+        /// A file with the tokens of operators, one a line, with a name for the audit log before it or without. Requests below
+        /// `/admin` must carry one (`Authorization: Bearer`). Read again when it changes. Empty, and the next one, too: nobody
+        /// is asked. Probes and metrics never ask.
         token_file: String = "";
+        /// A file with tokens of those who may look (GET), and not change anything.
+        read_token_file: String = "";
         /// A file with the certificate (PEM, with those between it and its authority) with which the admin port speaks TLS. Read
         /// again when it changes. Empty: no TLS.
         tls_cert: String = "";
@@ -338,6 +345,10 @@ options! {
         ping: bool = "false";
         /// Whether `/debug` asks, too. InfluxDB's `pprof-auth-enabled`.
         debug: bool = "false";
+        /// Logins that may fail a minute, for each address and user, at the HTTP API and at the admin API. More of them are
+        /// answered 429 without being looked at; what was right before is let in. Small stops guessing, too small hits
+        /// whoever has many clients behind one address. 0: any number.
+        failed_logins: u32 = "10" in "0" ..= "100000";
     }
 
     /// The HTTP servers: limits of both ports, TLS of the InfluxDB API.

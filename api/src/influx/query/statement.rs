@@ -1,5 +1,6 @@
 //! Runs the statements of a request, one after the other.
 
+use crate::audit::{self, Actor};
 use crate::coordinator::{Coordinator, ExecuteError, ExecuteRequest, Reading, StatementResponse};
 use crate::error::{Failure, StatementFailure};
 use model::catalog::User;
@@ -20,6 +21,8 @@ pub(crate) struct Executor {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     /// Whose privileges decide which databases are shown; `None` shows all.
     pub(crate) user: Option<Arc<User>>,
+    /// Who asks, for the audit log.
+    pub(crate) actor: Actor,
     pub(crate) database: String,
     pub(crate) policy: String,
     pub(crate) read_only: bool,
@@ -61,6 +64,7 @@ impl Executor {
 
     async fn run(&self, statement: Statement) -> Result<StatementResponse, ExecuteError> {
         let writes = statement.is_write();
+        let told = audit::text_of(&statement);
         let request = ExecuteRequest {
             statement,
             database: self.database.clone(),
@@ -75,8 +79,16 @@ impl Executor {
             return self.coordinator.execute(request).await;
         }
         let coordinator = Arc::clone(&self.coordinator);
+        let (actor, database) = (self.actor.clone(), self.database.clone());
         // On a task of its own: a client that leaves must not stop a change half-way.
-        let running = tokio::spawn(async move { coordinator.execute(request).await });
+        let running = tokio::spawn(async move {
+            let answer = coordinator.execute(request).await;
+            if let Some(text) = told {
+                let error = answer.as_ref().err().map(ToString::to_string);
+                audit::statement(&actor, &database, &text, error.as_deref());
+            }
+            answer
+        });
         running.await.unwrap_or_else(|_| Err(ExecuteError::Internal("statement failed".to_owned())))
     }
 }
