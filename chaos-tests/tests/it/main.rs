@@ -52,6 +52,8 @@ mod fuzz_line_protocol;
 #[cfg(test)]
 mod horrors;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod into;
 #[cfg(test)]
 mod leader_kills;
