@@ -81,7 +81,7 @@ fn founded_at_its_own_level(cluster: &Cluster) {
     create_database(&mut client, "weeks");
     assert_eq!(client.write("weeks", THURSDAY).expect("written").status, 204);
     let groups = cluster.client(2).query("weeks", "SHOW SHARD GROUPS").expect("answered").text();
-    assert!(groups.contains("\"weeks\",\"autogen\",\"2020-09-14T00:00:00Z\""), "{groups}");
+    assert!(groups.contains("\"weeks\",\"default\",\"2020-09-14T00:00:00Z\""), "{groups}");
 }
 
 /// Makes a node pass for a version that knows feature levels up to this one.
