@@ -155,3 +155,20 @@ pub(crate) fn each_window(
         from = to;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_group_by_time_all_rows_are_one_window() {
+        let mut points = Points::new(0);
+        for time in [0, 0, 7] {
+            points.push(time, Cell::Integer(1), &[]);
+        }
+        // Those of distinct() and of subqueries may lie outside of the range.
+        let mut seen = Vec::new();
+        each_window(&points, &Window::default(), (-100, -50), |start, rows| seen.push((start, rows)));
+        assert_eq!(seen, [(-100, 0..3)]);
+    }
+}
